@@ -1,0 +1,338 @@
+"""What the command line does, as functions: explicit arguments in, plain data out, no printing, no exit.
+
+Every function raises `qnn_deploy.errors.QnnDeployError` for what a user can mend. Heavy packages are imported inside.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qnn_deploy.errors import ToolchainError, UserError
+
+if TYPE_CHECKING:
+    from qnn_deploy.evaluate.parity import VerifyReport
+
+Progress = Callable[[str], None]
+
+
+def _silent(stage: str) -> None:
+    pass
+
+
+def build(
+    model: str,
+    targets: Sequence[str] = ("host",),
+    emit: Sequence[str] = ("qdm", "onnx", "exe"),
+    out: str | Path | None = "out",
+    *,
+    weights: str | None = None,
+    input_spec: str | None = None,
+    cc: str | None = None,
+    print_ir: Callable[[str, str], None] | None = None,
+    progress: Progress = _silent,
+) -> dict[str, Any]:
+    """Compile ``model`` into the directory ``out`` and return the manifest.
+
+    Args:
+        model: a checkpoint (.pt), a torch.export archive (.pt2) or ``module:function``.
+        targets: names of targets, each gets its executables.
+        emit: names of formats (`emit.EMIT_NAMES`).
+        out: where the build goes, whole or not at all; None compiles and writes nothing.
+        weights, input_spec: see `frontend.load_model`.
+        cc: a C compiler's command line; None for the default.
+        print_ir: gets (name of a pass, text of the graph behind it).
+        progress: gets the name of each stage as it begins.
+
+    Raises:
+        UserError: bad input or a place that cannot be written. CompileErrors: the model cannot be deployed, with every reason.
+        ToolchainError: no compiler, or it failed.
+    """
+    from qnn_deploy.emit import EXECUTABLE, FORMATS, check_names, folder, manifest
+    from qnn_deploy.targets import find_target
+
+    check_names(tuple(emit))
+    rows = list({target.name: target for target in map(find_target, targets)}.values())
+    if out is not None:
+        folder.check_replaceable(Path(out))
+
+    progress("import")
+    from qnn_deploy.frontend import load_model
+    from qnn_deploy.passes.pipeline import lower
+    from qnn_deploy.plan import plan
+
+    loaded = load_model(model, weights=weights, input_spec=input_spec)
+    progress("lower")
+    lowered = lower(loaded.model, after=_printer(print_ir))
+    progress("plan")
+    program = plan(lowered.model)
+    progress("encode")
+    files = {row.file: row.encode(lowered.model, program) for row in FORMATS if row.name in emit}
+    description = manifest.describe(program)
+    description["name"] = loaded.name
+    proof = {
+        "channels": sum(proof.channels for proof in lowered.proofs),
+        "accumulators": sum(proof.accumulators for proof in lowered.proofs),
+        "violations": sum(proof.violations for proof in lowered.proofs),
+    }
+    kinds = {row.file: row.name for row in FORMATS}
+    artefacts = [_artefact(kinds[name], name, None, content) for name, content in files.items()]
+    source = Path(model)
+    description["source"] = {"spec": source.name if source.is_file() else model, "path": None, "sha256": None}
+    if source.is_file():
+        description["source"] |= {"path": str(source), "sha256": manifest.sha256(source.read_bytes())}
+        if source.suffix == ".pt" and weights is None:
+            files["model.pt"] = source.read_bytes()
+            description["source"] |= {"spec": "model.pt", "path": "model.pt"}
+            artefacts.append(_artefact("source", "model.pt", None, files["model.pt"]))
+    description["source"] |= {"weights": weights, "input_spec": input_spec}
+
+    programs: dict[str, Path] = {}
+    if EXECUTABLE in emit and out is not None:
+        from qnn_deploy.emit.executable import executables
+
+        progress(f"compile the runtime for {', '.join(target.name for target in rows)}")
+        with ThreadPoolExecutor(len(rows)) as pool:
+            compiled = list(pool.map(lambda target: executables(target, cc), rows))
+        for target, found in zip(rows, compiled, strict=True):
+            prefix = f"{target.name}/" if len(rows) > 1 else ""
+            for name, path in found.items():
+                programs[prefix + name] = path
+                artefacts.append(_artefact("exe", prefix + name, target.name, path.read_bytes()))
+    result = {
+        "schema_version": manifest.SCHEMA_VERSION,
+        "qnn_deploy": _version(),
+        "targets": [target.name for target in rows],
+        "model_id": manifest.sha256(files["model.qdm"])[:12] if "model.qdm" in files else None,
+        **description,
+        "proof": proof,
+        "artefacts": artefacts,
+    }
+    if out is not None:
+        progress("write")
+        _write(Path(out), result, files, programs)
+    return result
+
+
+def _printer(print_ir: Callable[[str, str], None] | None) -> Callable[[str, Any], None] | None:
+    if print_ir is None:
+        return None
+    from qnn_deploy.ir.text import dump
+
+    return lambda name, model: print_ir(name, dump(model))
+
+
+def _version() -> str:
+    from qnn_deploy import __version__
+
+    return __version__
+
+
+def _artefact(kind: str, path: str, target: str | None, content: bytes) -> dict[str, Any]:
+    from qnn_deploy.emit.manifest import sha256
+
+    return {"kind": kind, "path": path, "target": target, "bytes": len(content), "sha256": sha256(content)}
+
+
+def _write(out: Path, manifest_json: dict[str, Any], files: dict[str, bytes], programs: dict[str, Path]) -> None:
+    from qnn_deploy.emit import folder, manifest
+    from qnn_deploy.evaluate.report import layer_table
+
+    with folder.replacing(out) as fresh:
+        for name, content in files.items():
+            (fresh / name).write_bytes(content)
+        for name, path in programs.items():
+            (fresh / name).parent.mkdir(exist_ok=True)
+            shutil.copy(path, fresh / name)
+            (fresh / name).chmod(0o755)
+        (fresh / "report.txt").write_text(layer_table(manifest_json) + "\n")
+        (fresh / manifest.FILE).write_bytes(manifest.write_json(manifest_json))
+
+
+def verify(
+    folder: str | Path,
+    *,
+    against: str | None = None,
+    data: str | None = None,
+    runners: Sequence[str] = (),
+    limit: int | None = None,
+    slow_limit: int | None = None,
+    emulated_limit: int | None = 1000,
+    reference_limit: int = 32,
+    layers: bool = False,
+    progress: Progress = _silent,
+) -> VerifyReport:
+    """Compare every artefact of the build in ``folder`` with the trained model, bit for bit.
+
+    Args:
+        against: the trained model; default: the one that was built.
+        data: a data specification; default: the data set that has such images, where it is there.
+        runners: ``host``, ``qemu``, ``ssh:HOST``; default: this machine and every target's own.
+        limit: at most so many images of the data; ``slow_limit`` on ONNX Runtime and with the portable kernels of this machine;
+            ``emulated_limit`` under an emulator and on a board; ``reference_limit`` in numpy. None: all.
+        layers: compare the output of every operator on one image too.
+
+    Raises:
+        UserError: bad input. ToolchainError: a runner that was named is missing.
+    """
+    from qnn_deploy.evaluate import inputs, parity, subjects
+    from qnn_deploy.targets import find_target
+
+    packed = subjects.open_packed(str(folder))
+    manifest = packed.manifest
+    progress("load the trained model")
+    spec, options = _against(Path(folder), manifest, against)
+    trained = subjects.open_trained(spec, **options)
+    shape, dtype = packed.input
+    if subjects.input_of(trained.loaded) != packed.input:
+        raise UserError("QD0104", f"the build takes {dtype} {list(shape)}, the trained model something else", where=spec)
+    images = subjects.load_data(data, shape, dtype, limit)
+    generated = inputs.generate(trained.lowered.model, shape, dtype)
+    targets = [find_target(name) for name in packed.programs] or [find_target("host")]
+    onnx = next((Path(folder) / row["path"] for row in (manifest or {"artefacts": []})["artefacts"] if row["kind"] == "onnx"), None)
+    backends = subjects.chain_backends(trained, onnx.read_bytes() if onnx else None, reference_limit=reference_limit, onnx_limit=slow_limit)
+    runtime = subjects.packed_backends(packed, targets, runners, trained=trained, slow_limit=slow_limit, emulated_limit=emulated_limit)
+    return parity.compare(
+        trained.oracle,
+        [*backends, *runtime],
+        images,
+        generated.images,
+        proof=None if manifest is None else manifest["proof"],
+        ties=generated.ties,
+        layers=layers,
+        progress=progress,
+    )
+
+
+def _against(folder: Path, manifest: dict[str, Any] | None, against: str | None) -> tuple[str, dict[str, str | None]]:
+    """The specification of the trained model, and its options."""
+    from qnn_deploy.emit.manifest import sha256
+
+    if against is not None:
+        return against, {}
+    if manifest is None:
+        raise UserError("QD0106", "a .qdm alone does not say what it was built from", help="--against MODEL")
+    source = manifest["source"]
+    options = {"weights": source["weights"], "input_spec": source["input_spec"]}
+    if source["path"] is None:
+        return source["spec"], options
+    path = folder / source["path"] if source["spec"] == source["path"] == "model.pt" else Path(source["path"])
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            "QD0101", f"cannot read the model that was built: {error.strerror}", where=str(path), help="--against MODEL"
+        ) from error
+    if sha256(content) != source["sha256"]:
+        raise UserError(
+            "QD0107", "the trained model is not the one that was built", where=str(path), help="build again, or --against MODEL"
+        )
+    return str(path), options
+
+
+def evaluate(
+    name: str,
+    *,
+    data: str | None = None,
+    limit: int | None = None,
+    target: str | None = None,
+    runner: str | None = None,
+    kernels: str = "auto",
+) -> dict[str, Any]:
+    """Count the correct predictions of a trained model, a build or a ``.qdm``: ``{"images", "correct", "top1", ...}``."""
+    from qnn_deploy.evaluate import accuracy
+
+    return accuracy.evaluate(name, data, limit, target=target, runner=runner, kernels=kernels)
+
+
+def run(name: str, images: Any, *, target: str | None = None, runner: str | None = None, kernels: str = "auto") -> Any:
+    """Logits float32 [N, classes] of ``images`` [N, C, H, W] by a trained model, a build or a ``.qdm``.
+
+    Raises:
+        UserError: QD0104 where the images do not fit.
+    """
+    from qnn_deploy.evaluate import subjects
+
+    predict, shape, dtype = subjects.predictor(name, target=target, runner=runner, kernels=kernels)
+    subjects.check_input(images, shape, dtype, "the input")
+    return predict(images)
+
+
+def bench(
+    name: str,
+    *,
+    target: str | None = None,
+    runner: str | None = None,
+    kernels: Sequence[str] = (),
+    runs: int = 30,
+    warmup: int = 3,
+    peers: bool = False,
+    progress: Progress = _silent,
+) -> dict[str, Any]:
+    """Median and 95th percentile of an inference, per kernel family: ``{"rows": [...]}``.
+
+    Args:
+        kernels: families; default: every one of the target.
+        peers: also the same network in fp32 on ONNX Runtime, interleaved; rows then have ``ratio``, their speed over the peer's.
+    """
+    from qnn_deploy.evaluate import bench as measuring
+    from qnn_deploy.evaluate import subjects
+    from qnn_deploy.toolchain.runner import find_runner
+
+    packed = subjects.open_packed(name)
+    if peers and packed.manifest is None:
+        raise UserError("QD0106", "--peers needs a build directory: a .qdm does not say what it was built from", where=name)
+    row = subjects.default_target(packed, target, runner)
+    found = find_runner(runner, row)
+    program = subjects.executable_of(packed, row, "qd_bench")
+    title = packed.manifest["name"] if packed.manifest else Path(name).name
+    measured: list[tuple[dict[str, Any], measuring.Measure]] = [
+        ({"name": title, "runner": found.name, "kernels": family}, measuring.measure_qdm(found, program, packed.content, family))
+        for family in kernels or row.kernels
+    ]
+    if peers:
+        from qnn_deploy.evaluate.float_twin import float_twin
+
+        spec, options = _against(Path(name), packed.manifest, None)
+        twin = float_twin(subjects.open_trained(spec, **options).lowered.l1)
+        peer = measuring.measure_onnx(twin, packed.input[0], packed.program.macs)
+        measured.append(({"name": f"{title} in fp32", "runner": "onnxruntime", "kernels": "default"}, peer))
+    rows = measuring.interleave(measured, runs, warmup, progress)
+    if not rows:
+        raise ToolchainError("QD0403", f"none of the kernels {', '.join(kernels or row.kernels)} is there on {found.name}")
+    if peers:
+        for line in rows:
+            line["ratio"] = rows[-1]["median_ms"] / line["median_ms"]
+    return {"schema_version": measuring.SCHEMA_VERSION, "rows": rows}
+
+
+def inspect(name: str) -> dict[str, Any]:
+    """What a build directory, a ``.qdm``, an ``.onnx`` or a checkpoint holds."""
+    from qnn_deploy.evaluate import inspection
+
+    return inspection.inspect(name)
+
+
+def train(
+    recipe: str,
+    out: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    data: str | None = None,
+    resume: bool = False,
+    report: Callable[[dict[str, float]], None] = lambda metrics: None,
+) -> dict[str, Any]:
+    """Train ``recipe`` (a TOML file or the name of a folder in ``models/``) and write ``model.pt`` and ``trained.json`` into ``out``.
+
+    Args:
+        overrides: ``key=value`` in TOML syntax, over the recipe's keys.
+        report: gets the metrics of each epoch.
+    """
+    try:
+        from qnn_deploy.train import run as training
+    except ImportError as error:
+        raise UserError("QD0111", "training needs PyTorch", help='pip install "qnn-deploy[torch]"') from error
+    return training.run(recipe, Path(out), overrides=tuple(overrides), data_spec=data, resume=resume, report=report)

@@ -1,0 +1,105 @@
+"""The command line: one file per command, imported when it is chosen; errors for people; exit codes as in `errors.Exit`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from typing import Any, NoReturn
+
+import click
+
+from qnn_deploy import __version__
+from qnn_deploy.errors import Exit, QnnDeployError
+
+COMMANDS: tuple[tuple[str, str], ...] = (
+    ("train", "Train a recipe and save a deployable checkpoint."),
+    ("build", "Compile a trained model for one or more targets."),
+    ("verify", "Compare every artefact of a build with the trained model, bit for bit."),
+    ("eval", "Count the correct predictions of a model or an artefact."),
+    ("run", "Run one input through a build or a .qdm file."),
+    ("bench", "Measure the time of an inference, layer by layer."),
+    ("inspect", "Show what a .qdm, .onnx, checkpoint or build holds."),
+    ("targets", "List the targets, and check what is needed for them."),
+    ("ops", "List the operators that can be deployed."),
+)
+
+
+class _LazyGroup(click.Group):
+    """Lists commands from the table above and imports one only to run it (`--help` must not import torch or onnx)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name, _ in COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        return importlib.import_module(f"qnn_deploy.cli.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        import difflib
+
+        close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+        if args[0] not in self.list_commands(ctx) and close:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="qnn-deploy")
+def group() -> None:
+    """From a trained binary or quantised PyTorch network to code that gives the same logits, bit for bit.
+
+    \b
+    qnn-deploy train cifar10-cnv-w1a1 -o run/
+    qnn-deploy build run/model.pt --target arm64 -o out/
+    qnn-deploy verify out/ --data cifar10
+    """
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the status that `errors.Exit` documents."""
+    # A terminated build cleans up like an interrupted one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(int(invoke(sys.argv[1:] if arguments is None else arguments)))
+
+
+def invoke(arguments: list[str]) -> int:
+    """Run the command line and return its exit status; nothing is raised."""
+    try:
+        status: Any = group.main(args=arguments, prog_name="qnn-deploy", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else Exit.OK
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return Exit.BAD_INPUT
+    except BrokenPipeError:
+        # The reader of stdout went away (`| head`); nothing is left to say, and Python's own flush at exit must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except QnnDeployError as error:
+        print(error, file=sys.stderr)
+        return _bug(error) if error.exit_code == Exit.BUG else error.exit_code
+    except Exception as error:
+        print(f"error[QD0901]: {type(error).__name__}: {error}", file=sys.stderr)
+        return _bug(error)
+
+
+def _bug(error: Exception) -> int:
+    with tempfile.NamedTemporaryFile("w", prefix="qnn-deploy-", suffix=".txt", delete=False) as stream:
+        stream.write(f"qnn-deploy {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n\n")
+        traceback.print_exception(error, file=stream)
+    print(f"   = help: this is a bug in qnn-deploy; please report it with {stream.name}", file=sys.stderr)
+    return Exit.BUG

@@ -1,0 +1,88 @@
+"""``qnn-deploy run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from qnn_deploy.cli._console import json_option, show, show_json
+from qnn_deploy.errors import UserError
+
+
+@click.command("run")
+@click.argument("name", metavar="X")
+@click.option("--in", "source", metavar="FILE", required=True, help="An image, or a .npy array [N, C, H, W] or [C, H, W].")
+@click.option("--out", metavar="FILE", help="Write the logits as .npy.")
+@click.option("--target", metavar="T", help="For a .qdm or a build: the target.")
+@click.option("--runner", metavar="R", help="host, qemu or ssh:HOST.")
+@click.option("--kernels", default="auto", show_default=True, help="Kernel family: auto, ref, avx2 or neon.")
+@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes to show.")
+@json_option
+def command(name: str, source: str, out: str | None, target: str | None, runner: str | None, kernels: str, top: int, as_json: bool) -> None:
+    """Run one input (or a batch) through X: a trained model, a build directory or a .qdm."""
+    import numpy as np
+
+    from qnn_deploy import api
+
+    images = read_input(Path(source))
+    logits = api.run(name, images, target=target, runner=runner, kernels=kernels)
+    if out is not None:
+        try:
+            with Path(out).open("wb") as stream:
+                np.save(stream, logits)
+        except OSError as error:
+            raise UserError("QD0105", f"cannot write the logits: {error.strerror}", where=out) from error
+    # Stable, so that a tie goes to the lowest class.
+    order = np.argsort(-logits, axis=1, kind="stable")
+    if as_json:
+        show_json({"schema_version": 1, "logits": logits.tolist(), "top1": order[:, 0].tolist()})
+        return
+    for index, row in enumerate(order):
+        best = ", ".join(f"{int(c)} ({_number(logits[index, c])})" for c in row[:top])
+        show(f"{index}: {best}" if len(order) > 1 else best)
+
+
+def _number(value: Any) -> str:
+    return f"{float(value):.9g}"
+
+
+def read_input(path: Path) -> Any:
+    """Images [N, C, H, W] from a .npy file or an image file.
+
+    Raises:
+        UserError: QD0101 where it cannot be read, QD0104 where it is no array or image, QD0111 where Pillow is missing.
+    """
+    import numpy as np
+
+    try:
+        with path.open("rb") as stream:
+            if stream.read(6) == b"\x93NUMPY":
+                stream.seek(0)
+                array = np.load(stream, allow_pickle=False)
+            else:
+                stream.seek(0)
+                array = _image(stream, path)
+    except OSError as error:
+        raise UserError("QD0101", f"cannot read the input: {error.strerror or error}", where=str(path)) from error
+    except (ValueError, EOFError) as error:
+        raise UserError("QD0104", "a damaged .npy file, or one that holds objects", where=str(path)) from error
+    return array[None] if array.ndim == 3 else array
+
+
+def _image(stream: Any, path: Path) -> Any:
+    import numpy as np
+
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise UserError(
+            "QD0111", "reading image files needs Pillow", help='pip install "qnn-deploy[torch]", or give a .npy array'
+        ) from error
+    try:
+        image = Image.open(stream)
+        pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
+    except UnidentifiedImageError as error:
+        raise UserError("QD0104", "neither an image nor a .npy array", where=str(path)) from error
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -1,0 +1,243 @@
+"""Data sets by specification: ``digits``, ``cifar10[:PATH]``, ``folder:PATH``, ``npy:FILE`` or an import path ``package.module:function``.
+
+Every data set is uint8 images [N, C, H, W] and int64 labels [N], for the split "train" or "test".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import io
+import lzma
+import os
+import pickle
+import sys
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qnn_deploy.cache import cache_folder
+from qnn_deploy.errors import UserError
+
+CIFAR10_HELP = (
+    "get cifar-10-python.tar.gz (MD5 c58f30108f718f92721af3b95e74349a) from the CIFAR-10 page of its author, Alex Krizhevsky,"
+    " and name it with --data cifar10:PATH or put it into the folder that QNN_DEPLOY_DATA names"
+)
+_CIFAR10_MD5 = {"c58f30108f718f92721af3b95e74349a": "python", "c32a1d4ab5d03f1284b67883e8d87530": "binary"}
+_CIFAR10_FILES = ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz", "cifar-10-batches-py", "cifar-10-batches-bin", "cifar10-jpeg.tar.xz")
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp")
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Images uint8 [N, C, H, W], labels int64 [N] (all -1 where unknown), and a name for reports."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    name: str
+
+    def take(self, count: int | None) -> Dataset:
+        """The first ``count`` samples (all for None)."""
+        return self if count is None else Dataset(self.images[:count], self.labels[:count], self.name)
+
+
+def load(spec: str, split: str = "test") -> Dataset:
+    """The data set that ``spec`` names.
+
+    Raises:
+        UserError: QD0203 where it is unknown, missing or damaged; QD0111 where a needed package is missing.
+    """
+    kind, _, argument = spec.partition(":")
+    if kind == "digits" and not argument:
+        return _digits(split)
+    if kind == "cifar10":
+        path = Path(argument) if argument else find_cifar10()
+        if path is None:
+            raise UserError("QD0203", "CIFAR-10 was not found", help=CIFAR10_HELP)
+        return _cifar10(path, split)
+    if kind == "folder" and argument:
+        root = Path(argument)
+        if not root.is_dir():
+            raise UserError("QD0203", "no such folder", where=argument)
+        return _class_folders(root / split if (root / split).is_dir() else root, f"folder {root.name}")
+    if kind == "npy" and argument:
+        return _npy(Path(argument))
+    if argument:
+        return _imported(kind, argument, split)
+    raise UserError("QD0203", f"unknown data {spec!r}", help="digits, cifar10[:PATH], folder:PATH, npy:FILE or package.module:function")
+
+
+def find_cifar10() -> Path | None:
+    """CIFAR-10 in ``$QNN_DEPLOY_DATA`` (a file or a folder) or in ``../shared/data`` beside the project; None where neither is there."""
+    places = [Path(__file__).resolve().parents[2] / "shared" / "data"]
+    if "QNN_DEPLOY_DATA" in os.environ:
+        places.insert(0, Path(os.environ["QNN_DEPLOY_DATA"]))
+    for place in places:
+        if place.is_file():
+            return place
+        for name in _CIFAR10_FILES:
+            if (place / name).exists():
+                return place / name
+    return None
+
+
+def _digits(split: str) -> Dataset:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise UserError("QD0111", "the digits data come with scikit-learn", help='pip install "qnn-deploy[torch]"') from error
+    data = load_digits()
+    images = data.images.astype(np.uint8)[:, None]
+    chosen = (np.arange(len(images)) % 4 == 3) == (split == "test")
+    return Dataset(np.ascontiguousarray(images[chosen]), data.target[chosen].astype(np.int64), "digits")
+
+
+def _npy(path: Path) -> Dataset:
+    try:
+        images = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise UserError("QD0203", f"cannot read: {error.strerror or error}", where=str(path)) from error
+    except ValueError as error:
+        raise UserError("QD0203", "not a .npy file of numbers", where=str(path)) from error
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise UserError("QD0203", f"takes uint8 [N, C, H, W], found {images.dtype} {list(images.shape)}", where=str(path))
+    return Dataset(images, np.full(len(images), -1, np.int64), path.name)
+
+
+def _imported(module: str, function: str, split: str) -> Dataset:
+    where = f"{module}:{function}"
+    here = str(Path.cwd())
+    sys.path.insert(0, here)  # as `python -m` does
+    try:
+        images, labels = getattr(importlib.import_module(module), function)(split)
+    except (ImportError, AttributeError) as error:
+        raise UserError("QD0203", f"cannot import {where}: {error}") from error
+    except Exception as error:  # the user's own code
+        raise UserError("QD0203", f"{where}({split!r}) failed: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(here)
+    images, labels = np.asarray(images), np.asarray(labels)
+    if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != (len(images),):
+        found = f"{images.dtype} {list(images.shape)} and labels {list(labels.shape)}"
+        raise UserError("QD0203", f"the function returns uint8 [N, C, H, W] and labels [N], not {found}", where=where)
+    return Dataset(images, labels.astype(np.int64), where)
+
+
+def _cache(path: Path) -> Path:
+    stat = path.stat()
+    key = hashlib.sha256(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|1".encode()).hexdigest()[:16]
+    return cache_folder("data") / f"{key}.npz"
+
+
+def _cifar10(path: Path, split: str) -> Dataset:
+    if not path.exists():
+        raise UserError("QD0203", "no such file or folder", where=str(path), help=CIFAR10_HELP)
+    if path.is_dir():
+        if (path / "test_batch").exists() or (path / "test_batch.bin").exists():
+            names = {p.name: p.read_bytes for p in path.iterdir()}
+            return _cifar10_batches(lambda name: names[name](), "test_batch" in names, split, path)
+        return _class_folders(path / split, "CIFAR-10 (class folders)")
+    cache = _cache(path)
+    if not cache.exists():
+        try:
+            with tarfile.open(path) as archive:
+                arrays = _cifar10_archive(archive, path)
+        except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+            raise UserError("QD0203", f"the archive is damaged: {error}", where=str(path), help=CIFAR10_HELP) from error
+        temporary = cache.with_name(f".{cache.stem}.{os.getpid()}.npz")
+        try:
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]
+            os.replace(temporary, cache)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise UserError("QD0105", f"cannot write the cache: {error.strerror}", where=str(cache)) from error
+    with np.load(cache) as arrays:
+        name = "CIFAR-10 (JPEG copy)" if bool(arrays["lossy"]) else "CIFAR-10"
+        return Dataset(arrays[f"{split}_images"], arrays[f"{split}_labels"], name)
+
+
+def _cifar10_archive(archive: tarfile.TarFile, path: Path) -> dict[str, NDArray[np.generic]]:
+    members = {member.name.removeprefix("./"): member for member in archive.getmembers() if member.isfile()}
+    batches = {Path(name).name: member for name, member in members.items() if "batch" in Path(name).name}
+
+    def read(member: tarfile.TarInfo) -> bytes:
+        stream = archive.extractfile(member)
+        assert stream is not None
+        return stream.read()
+
+    result: dict[str, NDArray[np.generic]] = {"lossy": np.array(not batches)}
+    for split in ("train", "test"):
+        if batches:
+            with_pickle = "test_batch" in batches
+            if with_pickle and hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() not in _CIFAR10_MD5:
+                raise UserError("QD0203", "the archive's MD5 is not the official one, and its batches are pickles", where=str(path))
+            data = _cifar10_batches(lambda name: read(batches[name]), with_pickle, split, path)
+        else:
+            # Read in the archive's order (a compressed tar cannot seek back cheaply), then sorted by name.
+            contents = [(name, read(member)) for name, member in members.items() if f"/{split}/" in f"/{name}"]
+            data = _decode(iter(sorted(contents)), f"{path.name}:{split}")
+        result[f"{split}_images"], result[f"{split}_labels"] = data.images, data.labels
+    return result
+
+
+def _cifar10_batches(read, with_pickle: bool, split: str, path: Path) -> Dataset:  # type: ignore[no-untyped-def]
+    names = [f"data_batch_{i}" for i in range(1, 6)] if split == "train" else ["test_batch"]
+    images, labels = [], []
+    for name in names:
+        try:
+            if with_pickle:
+                batch = _PlainUnpickler(io.BytesIO(read(name)), encoding="bytes").load()
+                images.append(np.asarray(batch[b"data"], np.uint8))
+                labels.append(np.asarray(batch[b"labels"], np.int64))
+            else:
+                rows = np.frombuffer(read(f"{name}.bin"), np.uint8).reshape(-1, 3073)
+                images.append(rows[:, 1:])
+                labels.append(rows[:, 0].astype(np.int64))
+        except (KeyError, ValueError, pickle.UnpicklingError, EOFError) as error:
+            raise UserError("QD0203", f"batch {name} is missing or damaged", where=str(path), help=CIFAR10_HELP) from error
+    return Dataset(np.concatenate(images).reshape(-1, 3, 32, 32), np.concatenate(labels), "CIFAR-10")
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Admits what the official batches hold, numpy arrays, and nothing else."""
+
+    def find_class(self, module: str, name: str):  # type: ignore[no-untyped-def]
+        if (module.split(".")[0], name) in {("numpy", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}:
+            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
+
+
+def _class_folders(root: Path, name: str) -> Dataset:
+    if not root.is_dir():
+        raise UserError("QD0203", "no such folder", where=str(root))
+    files = sorted(p for p in root.glob("*/*") if p.suffix.lower() in _IMAGE_SUFFIXES)
+    data = _decode(((f"{p.parent.name}/{p.name}", p.read_bytes()) for p in files), str(root))
+    return Dataset(data.images, data.labels, name)
+
+
+def _decode(files: Iterator[tuple[str, bytes]], where: str) -> Dataset:
+    """Images of one size; the label is the rank of the parent folder's name in alphabetical order."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise UserError("QD0111", "reading image files needs Pillow", help='pip install "qnn-deploy[torch]"') from error
+    images, classes = [], []
+    for name, content in files:
+        if not name.lower().endswith(_IMAGE_SUFFIXES):
+            continue
+        try:
+            images.append(np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).transpose(2, 0, 1))
+        except OSError as error:
+            raise UserError("QD0203", f"image {name} cannot be decoded", where=where) from error
+        classes.append(name.split("/")[-2])
+    if not images:
+        raise UserError("QD0203", "no images found", where=where, help="class folders: CLASS/NAME.jpg")
+    if len({image.shape for image in images}) > 1:
+        raise UserError("QD0203", "images differ in size", where=where)
+    ranks = {name: rank for rank, name in enumerate(sorted(set(classes)))}
+    return Dataset(np.stack(images), np.array([ranks[c] for c in classes], np.int64), where)

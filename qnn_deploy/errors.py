@@ -1,0 +1,98 @@
+"""Errors for people: a code, what is wrong, where, and the remedy. One table gives each code its exit status."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Exit(enum.IntEnum):
+    """Exit status of the command line."""
+
+    OK = 0
+    NO = 1
+    BAD_INPUT = 2
+    UNDEPLOYABLE = 3
+    TOOLCHAIN = 4
+    BUG = 70
+    INTERRUPTED = 130
+
+
+CODES: dict[str, tuple[Exit, str]] = {
+    "QD0101": (Exit.BAD_INPUT, "a file cannot be read"),
+    "QD0102": (Exit.BAD_INPUT, "a checkpoint is damaged or not ours"),
+    "QD0103": (Exit.BAD_INPUT, "a packed model (.qdm) is damaged, altered or of a newer format version"),
+    "QD0104": (Exit.BAD_INPUT, "the input has the wrong shape or dtype"),
+    "QD0105": (Exit.BAD_INPUT, "the output cannot be written"),
+    "QD0106": (Exit.BAD_INPUT, "an argument is malformed"),
+    "QD0107": (Exit.BAD_INPUT, "a build directory is incomplete or was changed"),
+    "QD0110": (Exit.BAD_INPUT, "unknown target"),
+    "QD0111": (Exit.BAD_INPUT, "an extra package is needed"),
+    "QD0201": (Exit.BAD_INPUT, "a recipe cannot be read"),
+    "QD0202": (Exit.BAD_INPUT, "a recipe has an unknown or ill-typed key"),
+    "QD0203": (Exit.BAD_INPUT, "data cannot be found or read"),
+    "QD0301": (Exit.UNDEPLOYABLE, "an operator cannot be lowered"),
+    "QD0302": (Exit.UNDEPLOYABLE, "a shape is dynamic"),
+    "QD0303": (Exit.UNDEPLOYABLE, "an accumulator could overflow"),
+    "QD0304": (Exit.UNDEPLOYABLE, "a BatchNorm holds NaN, Inf or a negative variance"),
+    "QD0305": (Exit.UNDEPLOYABLE, "weights are not the integers that they must be"),
+    "QD0306": (Exit.UNDEPLOYABLE, "an activation function takes a value that cannot be packed"),
+    "QD0307": (Exit.UNDEPLOYABLE, "a reduction runs over floats"),
+    "QD0308": (Exit.UNDEPLOYABLE, "the input description is missing or does not fit the model"),
+    "QD0309": (Exit.UNDEPLOYABLE, "an activation function is not monotone over its accumulators"),
+    "QD0401": (Exit.TOOLCHAIN, "no compiler was found"),
+    "QD0402": (Exit.TOOLCHAIN, "the compiler failed"),
+    "QD0403": (Exit.TOOLCHAIN, "a runner is missing or failed"),
+    "QD0901": (Exit.BUG, "an internal invariant is broken"),
+}
+
+
+class QnnDeployError(Exception):
+    """Base of every error that qnn-deploy raises on purpose.
+
+    Attributes:
+        code: a key of `CODES`.
+        message: what is wrong.
+        where: file, layer or source line; empty where there is none.
+        help: the remedy; empty where there is none.
+    """
+
+    def __init__(self, code: str, message: str, *, where: str = "", help: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.where, self.help = code, message, where, help
+
+    @property
+    def exit_code(self) -> Exit:
+        return CODES[self.code][0]
+
+    def __str__(self) -> str:
+        text = f"error[{self.code}]: {self.message}"
+        if self.where:
+            text += f"\n   --> {self.where}"
+        if self.help:
+            text += f"\n   = help: {self.help}"
+        return text
+
+
+class UserError(QnnDeployError):
+    """Bad input or bad use."""
+
+
+class ToolchainError(QnnDeployError):
+    """A compiler, emulator or other outside program is missing or failed."""
+
+
+class CompileErrors(QnnDeployError):  # noqa: N818 -- plural on purpose: it carries several
+    """Every reason why a model cannot be deployed, collected over one run.
+
+    Attributes:
+        findings: the single errors, in graph order; never empty.
+    """
+
+    def __init__(self, findings: list[QnnDeployError]) -> None:
+        first = findings[0]
+        super().__init__(first.code, first.message, where=first.where, help=first.help)
+        self.findings = findings
+
+    def __str__(self) -> str:
+        plural = "s" if len(self.findings) > 1 else ""
+        return "\n".join(str(finding) for finding in self.findings) + f"\n{len(self.findings)} error{plural}. Nothing written."

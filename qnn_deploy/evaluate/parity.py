@@ -1,0 +1,158 @@
+"""Claim 1 and 3 of the exactness contract, in numbers: every artefact's logits against the trained model's, bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qnn_deploy.data import Dataset
+from qnn_deploy.errors import ToolchainError
+from qnn_deploy.evaluate.backends import Backend, KernelsMissingError, Logits
+
+SCHEMA_VERSION = 1
+_MAX_CHANGED = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class VerifyReport:
+    """What `verify` found; `to_json` is the stable form.
+
+    Attributes:
+        rows: one per backend and set of inputs.
+        trained: the trained model's own count, and predictions that an artefact changes.
+        proof: thresholds checked by the compiler; None where the manifest has none.
+        divergence: for each artefact that differs, the first layer that does.
+        layers: with ``layers``, per backend and operator the differing elements on one image.
+        ties: generated (channel, accumulator) pairs on or beside a threshold of the first layer.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    trained: Mapping[str, Any]
+    proof: Mapping[str, Any] | None
+    divergence: tuple[str, ...]
+    layers: tuple[Mapping[str, Any], ...]
+    ties: int
+
+    @property
+    def ok(self) -> bool:
+        """True where something ran and nothing differs."""
+        ran = [row for row in self.rows if not row.get("not_run")]
+        proven = self.proof is None or self.proof["violations"] == 0
+        return bool(ran) and proven and all(row["differing_bits"] == 0 for row in ran) and all(row["differing"] == 0 for row in self.layers)
+
+    def to_json(self) -> dict[str, Any]:
+        """As documented for ``verify --json``."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "rows": [dict(row) for row in self.rows],
+            "trained": dict(self.trained),
+            "proof": None if self.proof is None else dict(self.proof),
+            "divergence": list(self.divergence),
+            "layers": [dict(row) for row in self.layers],
+            "ties": self.ties,
+            "ok": self.ok,
+        }
+
+
+def differing_bits(a: Logits, b: Logits) -> int:
+    """Bits that differ between two float32 arrays of one shape; every bit of a row that is missing counts."""
+    if a.shape != b.shape:
+        return 32 * max(a.size, b.size)
+    return int(np.bitwise_count(np.ascontiguousarray(a).view(np.uint32) ^ np.ascontiguousarray(b).view(np.uint32)).sum())
+
+
+def count_correct(logits: Logits, labels: NDArray[np.int64]) -> int | None:
+    """Top-1 hits, a tie goes to the lowest class; None where the labels are not known."""
+    if len(labels) and labels.min() < 0:
+        return None
+    return int((logits.argmax(axis=1) == labels).sum())
+
+
+def margin(logits: NDArray[np.float32]) -> float:
+    """Distance between the two largest logits of one image."""
+    top = np.sort(logits)[-2:]
+    return float(top[1] - top[0])
+
+
+def compare(
+    oracle: Callable[[NDArray[Any]], Logits],
+    backends: Sequence[Backend],
+    data: Dataset | None,
+    generated: NDArray[Any],
+    *,
+    proof: Mapping[str, Any] | None,
+    ties: int,
+    layers: bool = False,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> VerifyReport:
+    """Run every backend on ``data`` and on the ``generated`` inputs and compare its logits with the oracle's.
+
+    A backend that lacks its kernels or its runner becomes a row with ``not_run``.
+    """
+    sets = [] if data is None else [data]
+    sets.append(Dataset(generated, np.full(len(generated), -1, np.int64), "generated"))
+    progress("the trained model")
+    truth = [oracle(part.images) for part in sets]
+    rows: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    divergence: list[str] = []
+    table: list[dict[str, Any]] = []
+    for backend in backends:
+        progress(f"{backend.artefact} on {backend.runner} ({backend.kernels})")
+        head = {"artefact": backend.artefact, "runner": backend.runner, "kernels": backend.kernels}
+        if backend.predict is None:
+            rows.append({**head, **_not_run(backend.not_run)})
+            continue
+        explained = False
+        counted = False
+        for part, expected in zip(sets, truth, strict=True):
+            images, labels = part.images, part.labels
+            if part is data:
+                images, labels = images[: backend.limit], labels[: backend.limit]
+            try:
+                logits = backend.predict(images)
+            except KernelsMissingError as error:
+                rows.append({**head, **_not_run(error.message)})
+                break
+            expected = expected[: len(images)]
+            bits = differing_bits(logits, expected)
+            counts = {"images": len(images), "differing_bits": bits, "correct": count_correct(logits, labels) if part is data else None}
+            rows.append({**head, "inputs": part.name, **counts})
+            if layers and not counted and backend.layers is not None:
+                table += backend.layers(images[:1])
+                counted = True
+            if bits and logits.shape == expected.shape:
+                changed += [{**head, **change} for change in _changes(logits, expected)] if part is data else []
+                if not explained and backend.diagnose is not None:
+                    first = int(np.flatnonzero((logits.view(np.uint32) != expected.view(np.uint32)).any(axis=1))[0])
+                    try:
+                        divergence.append(
+                            f"{backend.artefact} on {backend.runner} ({backend.kernels}): {backend.diagnose(images[first : first + 1])}"
+                        )
+                    except ToolchainError as error:
+                        divergence.append(f"{backend.artefact} on {backend.runner} ({backend.kernels}): {error.message}")
+                    explained = True
+    trained = {
+        "images": 0 if data is None else len(data.images),
+        "correct": None if data is None else count_correct(truth[0], data.labels),
+        "changed": changed[:_MAX_CHANGED],
+        "changed_total": len(changed),
+    }
+    return VerifyReport(tuple(rows), trained, proof, tuple(divergence), tuple(table), ties)
+
+
+def _not_run(reason: str) -> dict[str, Any]:
+    return {"inputs": None, "images": 0, "differing_bits": None, "correct": None, "not_run": reason}
+
+
+def _changes(logits: Logits, expected: Logits) -> list[dict[str, Any]]:
+    """Images whose top-1 class differs, with the trained model's margin."""
+    ours, theirs = logits.argmax(axis=1), expected.argmax(axis=1)
+    return [
+        {"image": int(i), "trained": int(theirs[i]), "artefact_class": int(ours[i]), "margin": margin(expected[i])}
+        for i in np.flatnonzero(ours != theirs)
+    ]

@@ -1,0 +1,200 @@
+"""L3: the planned program. No graph any more: operators in order, buffers with arena offsets, constants as packed arrays.
+
+The names and numbers are those of the packed model (docs/qdm.md); `emit.qdm` writes them down byte by byte.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALIGNMENT = 64
+
+
+def align(size: int, to: int = ALIGNMENT) -> int:
+    """``size`` rounded up to a multiple of ``to``."""
+    return -(-size // to) * to
+
+
+class DType(enum.IntEnum):
+    """Element type of a buffer or constant; the value is the one in the file."""
+
+    U8 = 1
+    I8 = 2
+    I16 = 3
+    I32 = 4
+    F32 = 5
+    BITS = 6
+
+
+ELEMENT_BYTES = {DType.U8: 1, DType.I8: 1, DType.I16: 2, DType.I32: 4, DType.F32: 4}
+NUMPY_DTYPE = {DType.U8: "<u1", DType.I8: "<i1", DType.I16: "<i2", DType.I32: "<i4", DType.F32: "<f4"}
+
+
+class Opcode(enum.IntEnum):
+    """Operators of the runtime."""
+
+    CONV = 1
+    SIGN = 2
+    BIT_POOL = 3
+    MAX_POOL = 4
+    QUANTIZE = 5
+    SUM_POOL = 6
+    CONCAT = 7
+    STREAM = 8
+
+
+class Epilogue(enum.IntEnum):
+    """What CONV does with its accumulators."""
+
+    ACCUMULATORS = 0
+    THRESHOLD = 1
+    STREAM = 2
+
+
+class Weights(enum.IntEnum):
+    """Storage of CONV's weights."""
+
+    NONE = 0
+    BITS = 1
+    INT8 = 2
+
+
+class Step(enum.IntFlag):
+    """Elementwise steps of a stream, applied from the lowest bit to the highest."""
+
+    SCALE = 1
+    BATCH_NORM = 2
+    BIAS = 4
+    ADD = 8
+    RELU = 16
+    CLIP = 32
+
+
+NO_STEPS = Step(0)
+
+
+class Slot(enum.IntEnum):
+    """Which of an operator's eight constants is which."""
+
+    WEIGHTS = 0
+    ZERO = 1
+    THRESHOLDS = 2
+    SCALE = 3
+    BN_A = 4
+    BN_B = 5
+    BIAS = 6
+    MASK = 7
+
+
+def bits_stride(channels: int) -> int:
+    """Bytes of one pixel of a bit map: 1, 2 or 4 for up to 8, 16 or 32 channels, else whole 64-bit words."""
+    for size in (1, 2, 4):
+        if channels <= 8 * size:
+            return size
+    return 8 * (-(-channels // 64))
+
+
+@dataclasses.dataclass(frozen=True)
+class Buffer:
+    """A tensor in the arena: NHWC with batch 1. ``first`` and ``last`` are the indices of the operators between which it is alive."""
+
+    dtype: DType
+    height: int
+    width: int
+    channels: int
+    first: int
+    last: int
+    offset: int = 0
+
+    @property
+    def stride(self) -> int:
+        """Bytes of one pixel."""
+        return bits_stride(self.channels) if self.dtype == DType.BITS else self.channels * ELEMENT_BYTES[self.dtype]
+
+    @property
+    def bytes(self) -> int:
+        return self.height * self.width * self.stride
+
+
+@dataclasses.dataclass(frozen=True)
+class Conv:
+    """Window of CONV and the pools: kernel, stride [height, width], padding [top, left, bottom, right]."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Op:
+    """One operator; the fields are those of docs/qdm.md.
+
+    Attributes:
+        name: the layer's name, for people.
+        constants: constant index by slot.
+        weight_bits: information of one weight, for reports (1 for binary however it is stored).
+    """
+
+    opcode: Opcode
+    name: str
+    inputs: tuple[int, ...]
+    output: int
+    window: Conv | None = None
+    epilogue: Epilogue = Epilogue.ACCUMULATORS
+    weights: Weights = Weights.NONE
+    steps: Step = NO_STEPS
+    constants: tuple[tuple[Slot, int], ...] = ()
+    floats: tuple[float, float] = (0.0, 0.0)
+    ints: tuple[int, int] = (0, 0)
+    scratch: int = 0
+    scratch_bytes: int = 0
+    macs: int = 0
+    weight_bits: int = 0
+    parameters: int = 0
+
+    @property
+    def uses_float(self) -> bool:
+        """True where the runtime computes in binary32."""
+        if self.opcode == Opcode.CONV:
+            return self.epilogue == Epilogue.STREAM
+        return self.opcode in (Opcode.SIGN, Opcode.MAX_POOL, Opcode.QUANTIZE, Opcode.STREAM)
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A planned network, ready to be written down.
+
+    Attributes:
+        name: the model's name.
+        arena: bytes of the arena.
+        lower_bound: the largest sum of tensors (and scratch) alive at one operator; no plan can be smaller.
+    """
+
+    name: str
+    buffers: tuple[Buffer, ...]
+    ops: tuple[Op, ...]
+    constants: tuple[NDArray[Any], ...]
+    input: int
+    output: int
+    arena: int
+    lower_bound: int
+
+    @property
+    def macs(self) -> int:
+        return sum(op.macs for op in self.ops)
+
+    @property
+    def constant_bytes(self) -> int:
+        return sum(constant.nbytes for constant in self.constants)
+
+
+def constant_dtype(array: NDArray[Any]) -> DType:
+    """The file's dtype code of a constant."""
+    return {np.dtype(text): code for code, text in NUMPY_DTYPE.items()}[
+        array.dtype.newbyteorder("<") if array.dtype.itemsize > 1 else array.dtype
+    ]

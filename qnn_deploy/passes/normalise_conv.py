@@ -1,0 +1,99 @@
+"""Convolutions: integer weights, every attribute written, no bias inside. Zero padding in front of a convolution goes into it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from qnn_deploy.errors import QnnDeployError
+from qnn_deploy.ir.edit import DOMAIN, add_initializer, attribute, constant, insert_after, is_op, refuse, shape_of, supersede
+from qnn_deploy.passes._importing import ImportPass, integer_bias, integer_weights
+
+
+class NormaliseConv(ImportPass):
+    """Conv(x, W, b) -> Conv(x, W) and Bias(b); b and W integers (QD0305, QD0307)."""
+
+    def rewrite(self, model: ir.Model) -> bool:
+        convolutions = [node for node in model.graph if is_op(node, "Conv")]
+        for node in convolutions:
+            self._normalise(model.graph, node)
+        return bool(convolutions)
+
+    def _normalise(self, graph: ir.Graph, node: ir.Node) -> None:
+        x, source = node.inputs[0], node.inputs[1]
+        assert x is not None and source is not None
+        weights = integer_weights(node, source)
+        if isinstance(weights, QnnDeployError):
+            self.fail(weights)
+            return
+        bias = integer_bias(node, node.inputs[2] if len(node.inputs) > 2 else None)
+        if isinstance(bias, QnnDeployError):
+            self.fail(bias)
+            return
+        if weights.ndim != 4:
+            self.fail(refuse(node, "QD0301", f"a {weights.ndim - 2}-D convolution; only 2-D ones can be deployed"))
+            return
+        attributes = _attributes(node, weights.shape)
+        if attributes is None:
+            self.fail(refuse(node, "QD0302", "the padding depends on a dynamic shape"))
+            return
+        pad = x.producer()
+        if pad is not None and is_op(pad, "Pad"):
+            margins = _zero_margins(pad)
+            if margins is None:
+                help = "pad with zeros (of a map of +1/-1, a third value that adds nothing to the sum)"
+                self.fail(refuse(pad, "QD0301", "padding in front of a convolution with other values than 0, or of other axes", help))
+                return
+            attributes["pads"] = tuple(a + b for a, b in zip(attributes["pads"], margins, strict=True))
+            x = pad.inputs[0]
+            assert x is not None
+        value = source
+        if source.dtype != ir.DataType.FLOAT:
+            value = add_initializer(graph, f"{source.name}_float", weights)
+        last = insert_after(node, "Conv", [x, value], attributes)
+        if bias is not None:
+            last = insert_after(
+                last, "Bias", [last.outputs[0], add_initializer(graph, f"{node.outputs[0].name}_bias", bias)], {}, domain=DOMAIN
+            )
+        supersede(node, last)
+
+
+def _attributes(node: ir.Node, shape: tuple[int, ...]) -> dict[str, Any] | None:
+    strides = tuple(attribute(node, "strides", (1, 1)))
+    dilations = tuple(attribute(node, "dilations", (1, 1)))
+    pads = tuple(attribute(node, "pads", (0, 0, 0, 0)))
+    automatic = attribute(node, "auto_pad", "NOTSET")
+    if automatic in ("SAME_UPPER", "SAME_LOWER"):
+        size = shape_of(node.inputs[0])
+        if size is None:
+            return None
+        # As many outputs as ceil(size / stride); of an odd total, SAME_UPPER puts the extra row behind.
+        total = [
+            max(0, (-(-size[2 + i] // strides[i]) - 1) * strides[i] + dilations[i] * (shape[2 + i] - 1) + 1 - size[2 + i]) for i in range(2)
+        ]
+        small, large = [each // 2 for each in total], [each - each // 2 for each in total]
+        pads = (*small, *large) if automatic == "SAME_UPPER" else (*large, *small)
+    elif automatic == "VALID":
+        pads = (0, 0, 0, 0)
+    return {
+        "kernel_shape": tuple(shape[2:]),
+        "strides": strides,
+        "pads": pads,
+        "dilations": dilations,
+        "group": int(attribute(node, "group", 1)),
+    }
+
+
+def _zero_margins(pad: ir.Node) -> tuple[int, ...] | None:
+    """(top, left, bottom, right) of a Pad of height and width with zeros; None for any other Pad."""
+    if attribute(pad, "mode", "constant") != "constant" or (len(pad.inputs) > 3 and pad.inputs[3] is not None):
+        return None
+    amounts = constant(pad.inputs[1])
+    value = constant(pad.inputs[2]) if len(pad.inputs) > 2 and pad.inputs[2] is not None else np.zeros(1)
+    if amounts is None or value is None or value.any() or amounts.shape != (8,) or (amounts < 0).any():
+        return None
+    if amounts[[0, 1, 4, 5]].any():
+        return None
+    return int(amounts[2]), int(amounts[3]), int(amounts[6]), int(amounts[7])

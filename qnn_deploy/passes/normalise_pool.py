@@ -1,0 +1,114 @@
+"""Pools: MaxPool with every attribute written, sums over the map as SumPool, means over a power of two as SumPool and Scale."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from qnn_deploy.ir.edit import (
+    DOMAIN,
+    FLOAT,
+    add_initializer,
+    attribute,
+    constant,
+    insert_after,
+    is_op,
+    is_refused,
+    refuse,
+    replace_node,
+    shape_of,
+    supersede,
+)
+from qnn_deploy.passes._importing import ImportPass, power_of_two
+
+_MEANS = ("ReduceMean", "GlobalAveragePool", "AveragePool")
+
+
+class NormalisePool(ImportPass):
+    """1. MaxPool and ReduceMax over the map -> MaxPool.  2. ReduceSum over the map -> SumPool.
+
+    3. A mean over 2^k elements -> SumPool and Scale(2^-k), which is what torch computes; other means divide, and are refused (QD0307).
+    """
+
+    def rewrite(self, model: ir.Model) -> bool:
+        for node in list(model.graph):
+            if is_refused(node):
+                continue
+            if is_op(node, "MaxPool"):
+                self._max_pool(node)
+            elif is_op(node, "ReduceSum", "ReduceMax", *_MEANS):
+                self._over_map(model.graph, node)
+        return True
+
+    def _max_pool(self, node: ir.Node) -> None:
+        x = node.inputs[0]
+        shape = shape_of(x)
+        kernel = attribute(node, "kernel_shape")
+        if x is None or shape is None:
+            return
+        if len(shape) != 4 or attribute(node, "auto_pad", "NOTSET") != "NOTSET" or any(output.uses() for output in node.outputs[1:]):
+            self.fail(refuse(node, "QD0301", "only 2-D max-pools with explicit padding, without indices, can be deployed"))
+            return
+        attributes = {
+            "kernel_shape": tuple(kernel),
+            "strides": tuple(attribute(node, "strides", (1, 1))),
+            "pads": tuple(attribute(node, "pads", (0, 0, 0, 0))),
+            "dilations": tuple(attribute(node, "dilations", (1, 1))),
+            "ceil_mode": int(attribute(node, "ceil_mode", 0)),
+        }
+        replace_node(node, "MaxPool", [x], attributes)
+
+    def _over_map(self, graph: ir.Graph, node: ir.Node) -> None:
+        x, before, after = node.inputs[0], shape_of(node.inputs[0]), shape_of(node.outputs[0])
+        if x is None or before is None or after is None or constant(x) is not None:
+            return
+        if not _covers_map(node, before):
+            if node.op_type in _MEANS:
+                self.fail(refuse(node, "QD0307", f"{node.op_type} averages floats", _MEAN_HELP))
+            else:
+                self.fail(refuse(node, "QD0301", f"{node.op_type} over other axes than height and width"))
+            return
+        count = before[2] * before[3]
+        if node.op_type == "ReduceMax":
+            attributes = {"kernel_shape": before[2:], "strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1), "ceil_mode": 0}
+            last = insert_after(node, "MaxPool", [x], attributes, shape=(*before[:2], 1, 1))
+            if len(after) == 2:
+                last = insert_after(last, "Flatten", [last.outputs[0]], {"axis": 1}, shape=after)
+            supersede(node, last)
+            return
+        if node.op_type in _MEANS and not power_of_two(count):
+            message = f"a mean over {before[2]} x {before[3]} elements divides by {count}, which is not a power of two"
+            self.fail(refuse(node, "QD0307", message, _MEAN_HELP))
+            return
+        last = insert_after(node, "SumPool", [x], {"to": FLOAT}, domain=DOMAIN, shape=before[:2])
+        if node.op_type in _MEANS:
+            factor = add_initializer(graph, f"{node.outputs[0].name}_factor", np.array([1 / count], np.float32))
+            last = insert_after(last, "Scale", [last.outputs[0], factor], {}, domain=DOMAIN)
+        if len(after) == 4:
+            axes = add_initializer(graph, f"{node.outputs[0].name}_axes", np.array([2, 3], np.int64))
+            last = insert_after(last, "Unsqueeze", [last.outputs[0], axes], {}, shape=after)
+        supersede(node, last)
+
+
+_MEAN_HELP = (
+    "quantise first, then sum the integers: qnn_deploy.nn.layers.GlobalSumPool2d (x.sum((2, 3))); the next layer absorbs the division"
+)
+
+
+def _covers_map(node: ir.Node, shape: tuple[int, ...]) -> bool:
+    """True where ``node`` reduces all of height and width of [N, C, H, W] and nothing else."""
+    if len(shape) != 4:
+        return False
+    if node.op_type == "GlobalAveragePool":
+        return True
+    if node.op_type == "AveragePool":
+        pads = attribute(node, "pads", (0, 0, 0, 0))
+        return (
+            tuple(attribute(node, "kernel_shape")) == shape[2:]
+            and not any(pads)
+            and math.prod(shape_of(node.outputs[0]) or ()) == (shape[0] * shape[1])
+        )
+    axes = constant(node.inputs[1]) if len(node.inputs) > 1 else attribute(node, "axes")
+    return axes is not None and sorted(int(axis) % 4 for axis in np.ravel(axes)) == [2, 3]

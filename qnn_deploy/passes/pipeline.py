@@ -1,0 +1,68 @@
+"""The ordered table of passes, and the function that runs them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from qnn_deploy.ir.levels import Level, verify
+from qnn_deploy.passes._base import LevelPass
+from qnn_deploy.passes.canonicalise import CANONICALISE
+from qnn_deploy.passes.fold_thresholds import FoldThresholds
+from qnn_deploy.passes.make_exact import MakeExact
+from qnn_deploy.passes.pack_binary_weights import PackBinaryWeights
+from qnn_deploy.passes.prove_signs import ProveSigns
+from qnn_deploy.passes.remove_unused import RemoveUnused
+from qnn_deploy.passes.scan import ThresholdProof
+
+# (pass, why it stands where it stands)
+EXACT: tuple[tuple[type[LevelPass], str], ...] = (
+    (ProveSigns, "a sign with three values must go before ranges are used as +1/-1"),
+    (MakeExact, "every reduction becomes integer; the level changes here"),
+    (FoldThresholds, "on exact operators, so that a threshold replaces exactly what it was scanned from"),
+    (PackBinaryWeights, "after the thresholds, which negate weights of falling channels"),
+    (RemoveUnused, "BatchNorm constants that thresholds replaced"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Lowered:
+    """The exact network and what was proven on the way.
+
+    Attributes:
+        model: at L2.
+        l1: the canonical form it was made from, a copy.
+        proofs: one record per thresholded layer.
+    """
+
+    model: ir.Model
+    l1: ir.Model
+    proofs: tuple[ThresholdProof, ...]
+
+
+def lower(model: ir.Model, *, after: Callable[[str, ir.Model], None] | None = None) -> Lowered:
+    """Lower an imported model (L0) to L2, in place.
+
+    Args:
+        after: called with each pass's name and the model behind it (for ``--print-ir``).
+
+    Raises:
+        CompileErrors: why the model cannot be deployed, all reasons of the first pass that found any.
+    """
+
+    def apply(make: type[LevelPass]) -> LevelPass:
+        step = make()
+        step(model)
+        if after is not None:
+            after(make.__name__, model)
+        return step
+
+    for make in CANONICALISE:
+        apply(make)
+    verify(model, Level.L1)
+    l1 = model.clone()
+    steps = [apply(make) for make, _ in EXACT]
+    proofs = tuple(proof for step in steps if isinstance(step, FoldThresholds) for proof in step.proofs)
+    return Lowered(model, l1, proofs)

@@ -1,0 +1,112 @@
+"""Exact worst-case ranges of integer-valued tensors, per channel; a value without a row here is a real-valued stream."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from qnn_deploy.ops._base import DOMAIN
+
+_INPUT_RANGES = {"UINT8": (0, 255), "INT8": (-128, 127), "INT16": (-32768, 32767)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Integers of each channel lie in [low, high] (int64 [C]); ``step`` 2 means that all of them are even or all odd, as low is."""
+
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    step: int = 1
+
+    @property
+    def largest(self) -> int:
+        return int(max(np.abs(self.low).max(), np.abs(self.high).max()))
+
+    @property
+    def bipolar(self) -> bool:
+        return self.step == 2 and bool(np.all(self.low == -1) and np.all(self.high == 1))
+
+
+Ranges = dict[ir.Value, Range]
+
+
+def weights_of(node: ir.Node) -> NDArray[np.int64]:
+    """The constant integer weights of a Conv or Gemm/Dense node, int64."""
+    value = node.inputs[1]
+    assert value is not None and value.const_value is not None
+    return value.const_value.numpy().astype(np.int64)
+
+
+def analyse(graph: ir.Graph) -> Ranges:
+    """Ranges of every integer-valued value of an L1 graph, or of an L2 graph whose weights are not packed yet."""
+    ranges: Ranges = {}
+    source = graph.inputs[0]
+    assert source.dtype is not None and source.shape is not None
+    low, high = _INPUT_RANGES[source.dtype.name]
+    channels = int(source.shape[1])  # type: ignore[arg-type]
+    ranges[source] = Range(np.full(channels, low), np.full(channels, high))
+    for node in graph:
+        result = _range(node, ranges)
+        if result is not None:
+            ranges[node.outputs[0]] = result
+    return ranges
+
+
+def _range(node: ir.Node, ranges: Ranges) -> Range | None:
+    value = node.outputs[0]
+    if (node.domain, node.op_type) == (DOMAIN, "Sign") or node.op_type in ("Threshold", "BipolarMaxPool"):
+        channels = int(value.shape[1])  # type: ignore[index, arg-type]
+        return Range(np.full(channels, -1), np.full(channels, 1), 2)
+    if node.op_type == "Quantize":
+        channels = int(value.shape[1])  # type: ignore[index, arg-type]
+        return Range(np.full(channels, node.attributes["low"].as_int()), np.full(channels, node.attributes["high"].as_int()))
+    if node.op_type == "Concat":
+        parts = [ranges.get(x) for x in node.inputs]  # type: ignore[arg-type]
+        known = [p for p in parts if p is not None]
+        if len(known) < len(parts):
+            return None
+        step = 2 if all(p.bipolar for p in known) else 1
+        return Range(np.concatenate([p.low for p in known]), np.concatenate([p.high for p in known]), step)
+    x = ranges.get(node.inputs[0])  # type: ignore[arg-type]
+    if x is None:
+        return None
+    if node.op_type == "SubtractZero":
+        zero = node.inputs[1].const_value.numpy().astype(np.int64)  # type: ignore[union-attr]
+        return Range(x.low - zero, x.high - zero)
+    if node.op_type == "MaxPool":
+        return x
+    if node.op_type == "Flatten":
+        area = int(np.prod([int(d) for d in list(node.inputs[0].shape)[2:]]))  # type: ignore[union-attr, arg-type]
+        return Range(np.repeat(x.low, area), np.repeat(x.high, area), x.step)
+    if node.op_type == "SumPool":
+        area = int(np.prod([int(d) for d in list(node.inputs[0].shape)[2:]]))  # type: ignore[union-attr, arg-type]
+        return Range(x.low * area, x.high * area)
+    if node.op_type in ("Conv", "Gemm", "Dense"):
+        return _reduction(node, x)
+    return None
+
+
+def _reduction(node: ir.Node, x: Range) -> Range:
+    """Range of a convolution or dense layer: each weight times the end of its input's range that is larger (or smaller)."""
+    weights = weights_of(node)
+    out = len(weights)
+    groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
+    pads = node.attributes["pads"].as_ints() if "pads" in node.attributes else ()
+    per_group = weights.reshape(groups, out // groups, weights.shape[1], -1)
+    low = x.low.reshape(groups, 1, -1, 1)
+    high = x.high.reshape(groups, 1, -1, 1)
+    if any(pads):
+        # A padded tap adds nothing, whatever its weight.
+        low, high = np.minimum(low, 0), np.maximum(high, 0)
+    ends = per_group * low, per_group * high
+    minimum = np.minimum(*ends).sum(axis=(2, 3)).reshape(-1)
+    maximum = np.maximum(*ends).sum(axis=(2, 3)).reshape(-1)
+    # Sums of products of odd numbers: all of one parity unless padding drops an odd number of them.
+    odd = x.bipolar and bool(np.all(weights % 2 != 0))
+    if odd and any(pads):
+        bound = np.abs(weights).reshape(out, -1).sum(1)
+        return Range(-bound, bound, 2) if weights.shape[1] % 2 == 0 else Range(-bound, bound)
+    return Range(minimum, maximum, 2 if odd else 1)

@@ -1,0 +1,143 @@
+"""Find a C compiler and make the runtime's programs with it, once per (sources, flags, compiler)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from qnn_deploy.cache import cache_folder
+from qnn_deploy.errors import ToolchainError
+from qnn_deploy.targets import Target
+
+PROGRAMS = ("qd_run", "qd_bench")
+# No contraction to fma: exactness (design section 2). zig adds UBSan traps unless told not to.
+FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-sanitize=undefined")
+_ELF_MACHINES = {62: "x86_64", 183: "aarch64"}
+_NO_COMPILER = 'pip install "qnn-deploy[zig]", or name a compiler with --cc'
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiler:
+    """A command that compiles C, and its version (part of the cache key)."""
+
+    command: tuple[str, ...]
+    version: str
+    cross: bool
+
+    def flags(self, target: Target) -> tuple[str, ...]:
+        """The compiler's flags for ``target``, linking included."""
+        if not self.cross or target.triple.endswith("-native"):
+            static = ("-static",) if sys.platform == "linux" else ()
+            return (*FLAGS, *static, "-s")
+        return (*FLAGS, "-target", target.triple, f"-mcpu={target.mcpu}", "-static", "-s")
+
+
+def runtime_folder() -> Path:
+    """The C sources: beside the package in a checkout, inside it in an installed wheel."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parent / "runtime"
+    return checkout if (checkout / "include" / "qd").is_dir() else package / "_runtime"
+
+
+def find_compiler(cc: str | None = None) -> Compiler:
+    """The compiler ``cc`` (a command line), else zig from the ``ziglang`` package, else zig, cc, gcc or clang on the path.
+
+    Raises:
+        ToolchainError: QD0401 where there is none; QD0402 where it does not tell its version.
+    """
+    if cc:
+        command = tuple(shlex.split(cc))
+        if not command or shutil.which(command[0]) is None:
+            raise ToolchainError("QD0401", f"the compiler {cc!r} was not found", help=_NO_COMPILER)
+        return Compiler(command, _version(command), cross="zig" in Path(command[0]).name)
+    if importlib.util.find_spec("ziglang") is not None:
+        return Compiler((sys.executable, "-m", "ziglang", "cc"), f"ziglang {importlib.metadata.version('ziglang')}", cross=True)
+    for name in ("zig", "cc", "gcc", "clang"):
+        if path := shutil.which(name):
+            command = (path, "cc") if name == "zig" else (path,)
+            return Compiler(command, _version(command), cross=name == "zig")
+    raise ToolchainError("QD0401", "no C compiler was found", help=_NO_COMPILER)
+
+
+def _version(command: tuple[str, ...]) -> str:
+    try:
+        result = subprocess.run([*command, "--version"], capture_output=True, text=True, errors="replace", check=True, timeout=120)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ToolchainError("QD0402", f"`{shlex.join(command)} --version` failed") from error
+    return result.stdout.strip()
+
+
+def sources(root: Path, program: str) -> list[str]:
+    """C files of ``program``, relative to the runtime's folder ``root``, in a fixed order."""
+    library = sorted(path.relative_to(root).as_posix() for pattern in ("src/*.c", "src/kernels/*.c") for path in root.glob(pattern))
+    return [*library, "port/posix.c", f"tools/{program}.c"]
+
+
+@functools.cache
+def _sources_key(root: Path) -> str:
+    digest = hashlib.sha256()
+    folders = ("include", "src", "port", "tools")
+    files = sorted(p for folder in folders for p in (root / folder).rglob("*") if p.suffix in (".c", ".h", ".def"))
+    for path in files:
+        digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def build_program(program: str, target: Target, compiler: Compiler | None = None) -> Path:
+    """The static executable ``program`` for ``target``, from the cache where the same sources were compiled before.
+
+    Raises:
+        ToolchainError: QD0401 where no compiler is found; QD0402 with the compiler's first lines where it fails,
+            or where it makes code for another kind of machine.
+    """
+    compiler = compiler or find_compiler()
+    root = runtime_folder()
+    flags = compiler.flags(target)
+    key = hashlib.sha256("\0".join([_sources_key(root), program, compiler.version, *compiler.command[-2:], *flags]).encode()).hexdigest()[
+        :24
+    ]
+    folder = cache_folder("bin") / key
+    result = folder / program
+    if result.exists():
+        return result
+    # Relative paths from the runtime's folder: the code does not depend on where the project lies.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as scratch:
+        made = Path(scratch) / program
+        command = [*compiler.command, *flags, "-Iinclude", "-Isrc", "-o", str(made), *sources(root, program), "-lm"]
+        try:
+            run = subprocess.run(command, cwd=root, capture_output=True, text=True, errors="replace", timeout=1800)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ToolchainError("QD0402", f"the compiler did not run: {error}", where=shlex.join(compiler.command)) from error
+        if run.returncode != 0:
+            lines = [line for line in run.stderr.splitlines() if line.strip()]
+            text = "\n".join(lines[:6]) or f"exit status {run.returncode}"
+            raise ToolchainError("QD0402", f"{program} for {target.name} does not compile:\n{text}", where=shlex.join(compiler.command))
+        _check_machine(made, target, compiler)
+        folder.mkdir(exist_ok=True)
+        os.replace(made, result)
+    return result
+
+
+def _check_machine(path: Path, target: Target, compiler: Compiler) -> None:
+    head = path.read_bytes()[:20]
+    if head[:4] != b"\x7fELF":
+        return
+    machine = _ELF_MACHINES.get(int.from_bytes(head[18:20], "little"), "another machine")
+    if machine != target.machine:
+        raise ToolchainError(
+            "QD0402",
+            f"the compiler makes code for {machine}, target {target.name} is {target.machine}",
+            where=shlex.join(compiler.command),
+            help='leave --cc away (`pip install "qnn-deploy[zig]"` brings a cross compiler), or name a cross compiler',
+        )

@@ -1,0 +1,93 @@
+/* What every kernel sees: plain pointers and sizes, no file format, no model. All sizes are verified before a kernel runs. */
+#ifndef QD_KERNEL_H
+#define QD_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { QD_TILE_PIXELS = 4 };
+
+/* A contiguous stretch of taps inside the map: bytes [from, from + length) of the patch and of each weight row. */
+typedef struct qd_run_span {
+    uint32_t from;
+    uint32_t length;
+} qd_run_span;
+
+/*
+ * Binary inner product, one weight block.
+ * weights: [row_bytes][lanes] lane-major (docs/qdm.md), lanes 16 or 32, 16-byte aligned.
+ * patch:   [pixels] rows of activation bits, patch_stride bytes apart, 1..4 pixels; the row's bytes are addressed as the weight's.
+ * acc:     [pixels][acc_stride] int32; writes acc[p * acc_stride + l] for l < lanes.
+ * Writes bits - 2 * mismatches over the runs' bytes, where `bits` is the number of true taps bits in the runs (given),
+ * at most 65535.
+ */
+typedef void qd_bits_fn(const uint8_t *weights, size_t lanes, const uint8_t *patch, size_t patch_stride, size_t pixels,
+                        const qd_run_span *runs, size_t n_runs, int32_t bits, int32_t *acc, size_t acc_stride);
+
+/*
+ * Integer inner product, one block of 8 output channels.
+ * weights: [pairs][8][2] int8 pair-major (docs/qdm.md). patch: [pixels] rows of int16, patch_stride elements apart, 2 * pairs used.
+ * acc:     [pixels][acc_stride] int32; writes 8 per pixel. 1..4 pixels. No partial sum leaves int32.
+ */
+typedef void qd_int8_fn(const int8_t *weights, size_t pairs, const int16_t *patch, size_t patch_stride, size_t pixels,
+                        int32_t *acc, size_t acc_stride);
+
+/* Threshold and pack one pixel: bit i of out = acc[i] < thresholds[i]; ceil(channels / 8) bytes are written, spare bits 0. */
+typedef void qd_pack_fn(const int32_t *acc, const int32_t *thresholds, size_t channels, uint8_t *out);
+
+/* Sign of one pixel: bit i of out = in[i] < 0; ceil(channels / 8) bytes are written, spare bits 0. */
+typedef void qd_sign_fn(const float *in, size_t channels, uint8_t *out);
+
+/* The elementwise steps of a stream, in this order; a null pointer or a zero flag leaves a step out. */
+typedef struct qd_stream {
+    const float *scale;     /* v = v * scale[c] */
+    const float *a, *b;     /* v = fma(v, a[c], b[c]) */
+    const float *bias;      /* v = v + bias[c] */
+    size_t scale_step;      /* 1: an element per channel; 0: one for all */
+    size_t bias_step;       /* likewise */
+    int relu;               /* v = v > 0 ? v : 0, after adding the second input */
+    int clip;               /* v = v < low ? low : v > high ? high : v */
+    float low, high;
+} qd_stream;
+
+/* One pixel. The values come from acc, or from in if acc is null. add: second input or null. out overlaps no input. */
+typedef void qd_stream_fn(const qd_stream *steps, const int32_t *acc, const float *in, const float *add, size_t channels,
+                          float *out);
+
+typedef qd_bits_fn *qd_bits_kernel;
+typedef qd_int8_fn *qd_int8_kernel;
+typedef qd_pack_fn *qd_pack_kernel;
+typedef qd_sign_fn *qd_sign_kernel;
+typedef qd_stream_fn *qd_stream_kernel;
+
+/* The rows of the table. */
+#define QD_KERNEL(kind, family, needs, function) qd_##kind##_fn function;
+#include "../qd_kernels.def"
+#undef QD_KERNEL
+
+/* A pooling window over a map of h x w pixels; the output is out_h x out_w. No padding: every window lies inside the map. */
+typedef struct qd_window {
+    size_t w, out_h, out_w;
+    size_t kernel_h, kernel_w, stride_h, stride_w;
+} qd_window;
+
+/* pixel: bytes of a pixel. mask[pixel]: bit 0 = maximum of the values (and of the bits), 1 = minimum (or). */
+void qd_bit_pool_ref(const qd_window *window, const uint8_t *in, size_t pixel, const uint8_t *mask, uint8_t *out);
+
+/* The first of the largest values in row-major order of the window; a NaN that comes first stays. */
+void qd_max_pool_ref(const qd_window *window, const float *in, size_t channels, float *out);
+
+/* clamp(round_half_even((float)x / scale), low, high); NaN gives low. [low, high] lies in the type of out. */
+void qd_quantize_f32_i8_ref(const float *in, size_t n, float scale, int32_t low, int32_t high, int8_t *out);
+void qd_quantize_f32_i16_ref(const float *in, size_t n, float scale, int32_t low, int32_t high, int16_t *out);
+void qd_quantize_i32_i8_ref(const int32_t *in, size_t n, float scale, int32_t low, int32_t high, int8_t *out);
+void qd_quantize_i32_i16_ref(const int32_t *in, size_t n, float scale, int32_t low, int32_t high, int16_t *out);
+
+/* out[c] = sum over pixels of in[pixel][c]; no sum leaves int32. */
+void qd_sum_pool_i8_ref(const int8_t *in, size_t pixels, size_t channels, int32_t *out);
+void qd_sum_pool_i16_ref(const int16_t *in, size_t pixels, size_t channels, int32_t *out);
+
+/* Copies `bytes` of each of the pixels of one input into the wider pixels of the output, out_bytes apart. */
+void qd_concat_ref(const uint8_t *in, size_t pixels, size_t bytes, uint8_t *out, size_t out_bytes);
+
+#endif

@@ -1,0 +1,35 @@
+/* Finds processor features without a library: cpuid and xgetbv on x86-64; on AArch64 NEON is part of the base. */
+#include "qd_cpu.h"
+
+#if defined(__x86_64__)
+
+#include <cpuid.h>
+
+/* Which register states the operating system saves. Call only if cpuid says OSXSAVE. */
+static uint32_t saved_states(void) {
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    (void)high;
+    return low;
+}
+
+uint32_t qd_cpu_features(void) {
+    const uint32_t osxsave = 1u << 27, avx = 1u << 28, fma = 1u << 12, avx2 = 1u << 5;
+    const uint32_t xmm_and_ymm = 6;
+    uint32_t a, b, c, d, features = 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+    if ((c & osxsave) == 0 || (c & avx) == 0 || (saved_states() & xmm_and_ymm) != xmm_and_ymm) return 0;
+    if (c & fma) features |= QD_CPU_FMA;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & avx2)) features |= QD_CPU_AVX2;
+    return features;
+}
+
+#elif defined(__aarch64__)
+
+uint32_t qd_cpu_features(void) { return QD_CPU_NEON; }
+
+#else
+
+uint32_t qd_cpu_features(void) { return 0; }
+
+#endif

@@ -1,0 +1,12 @@
+/* Processor features that kernels may need. */
+#ifndef QD_CPU_H
+#define QD_CPU_H
+
+#include <stdint.h>
+
+enum { QD_CPU_AVX2 = 1, QD_CPU_FMA = 2, QD_CPU_NEON = 4 };
+
+/* The features of the machine that runs this, as far as the operating system lets programs use them. */
+uint32_t qd_cpu_features(void);
+
+#endif

@@ -1,0 +1,78 @@
+/* The operator loop and the choice of kernels. */
+#include "qd_exec.h"
+
+#include <string.h>
+
+#include "qd_cpu.h"
+
+qd_kernels qd_choose_kernels(qd_family family, uint32_t cpu) {
+    qd_kernels chosen;
+#define QD_KERNEL(kind, of_family, needs, function)                                                        \
+    if (((uint32_t)(needs) & ~cpu) == 0 && (of_family == QD_REF || family == QD_AUTO || family == of_family)) \
+        chosen.kind = function;
+    memset(&chosen, 0, sizeof chosen);
+#include "qd_kernels.def"
+#undef QD_KERNEL
+    return chosen;
+}
+
+/* A family is available if the machine can run every row that the build has of it, and there is one. */
+static int family_available(qd_family family, uint32_t cpu) {
+    int rows = 0, runnable = 0;
+    if (family == QD_AUTO) return 1;
+#define QD_KERNEL(kind, of_family, needs, function)        \
+    if (family == of_family) {                             \
+        rows++;                                            \
+        runnable += ((uint32_t)(needs) & ~cpu) == 0;       \
+    }
+#include "qd_kernels.def"
+#undef QD_KERNEL
+    return rows > 0 && rows == runnable;
+}
+
+int qd_kernels_available(qd_family family) { return family_available(family, qd_cpu_features()); }
+
+static void run_one(const qd_job *job) {
+    switch (job->op->opcode) {
+#define QD_OP(code, name, check, run) \
+    case code: run(job); break;
+#include "qd_ops.def"
+#undef QD_OP
+    default: break; /* qd_open has refused every other opcode */
+    }
+}
+
+qd_status qd_run(const qd_model *model, const qd_options *options, void *arena, size_t arena_bytes, const void *input,
+                 void *output) {
+    const qd_family family = options ? options->kernels : QD_AUTO;
+    qd_kernels kernels;
+    qd_buffer buffer;
+    qd_job job;
+    qd_op op;
+    uint32_t i;
+
+    if (!model || !arena || !input || !output) return QD_ARGUMENT;
+    if ((uintptr_t)arena % QD_ALIGNMENT != 0) return QD_MISALIGNED;
+    if (arena_bytes < model->arena_bytes) return QD_ARENA;
+    if (!family_available(family, model->cpu)) return QD_KERNELS;
+    kernels = qd_choose_kernels(family, model->cpu);
+
+    job.model = model;
+    job.op = &op;
+    job.arena = (uint8_t *)arena;
+    job.kernels = &kernels;
+    buffer = qd_load_buffer(model, model->input);
+    memcpy(qd_memory(&job, &buffer), input, buffer.bytes);
+    for (i = 0; i < model->n_operators; i++) {
+        op = qd_load_op(model, i);
+        job.in = qd_load_buffer(model, op.inputs[0]);
+        job.out = qd_load_buffer(model, op.output);
+        run_one(&job);
+        if (options && options->observer) {
+            options->observer(options->user, i, qd_memory(&job, &job.out), job.out.bytes);
+        }
+    }
+    buffer = qd_load_buffer(model, model->output);
+    memcpy(output, qd_memory(&job, &buffer), buffer.bytes);
+    return QD_OK;
+}

@@ -1,0 +1,47 @@
+/* What the functions that run one operator share. */
+#ifndef QD_EXEC_H
+#define QD_EXEC_H
+
+#include "kernels/qd_kernel.h"
+#include "qd_program.h"
+
+/* One kernel of each kind. */
+typedef struct qd_kernels {
+    qd_bits_kernel bits;
+    qd_int8_kernel int8;
+    qd_pack_kernel pack;
+    qd_sign_kernel sign;
+    qd_stream_kernel stream;
+} qd_kernels;
+
+/* The reference kernels, replaced by those of `family` (AUTO: of any) that `cpu` can run. */
+qd_kernels qd_choose_kernels(qd_family family, uint32_t cpu);
+
+typedef struct qd_job {
+    const qd_model *model;
+    const qd_op *op;
+    uint8_t *arena;
+    const qd_kernels *kernels;
+    qd_buffer in;  /* the first input */
+    qd_buffer out;
+} qd_job;
+
+/* The memory of a buffer; the verifier has placed it inside the arena at a multiple of 64. */
+static inline void *qd_memory(const qd_job *job, const qd_buffer *buffer) { return job->arena + buffer->offset; }
+
+/* The second input, or null if the operator has one only. */
+static inline const float *qd_second_input(const qd_job *job) {
+    qd_buffer second;
+    if (job->op->n_inputs < 2) return NULL;
+    second = qd_load_buffer(job->model, job->op->inputs[1]);
+    return (const float *)qd_memory(job, &second);
+}
+
+/* In qd_stream.c, so that integer operators run no float code. */
+qd_stream qd_stream_of(const qd_job *job);
+
+#define QD_OP(code, name, check, run) void run(const qd_job *job);
+#include "qd_ops.def"
+#undef QD_OP
+
+#endif

@@ -1,0 +1,54 @@
+/* Constants of the file format 1.0 (docs/qdm.md). */
+#ifndef QD_FORMAT_H
+#define QD_FORMAT_H
+
+#include <stdint.h>
+
+#if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "format 1.0 uses constants in place: little-endian machines only"
+#endif
+
+enum {
+    QD_HEADER_BYTES = 64,
+    QD_BUFFER_BYTES = 24,
+    QD_CONSTANT_BYTES = 16,
+    QD_OPERATOR_BYTES = 96,
+    QD_CRC_FROM = 16,
+    QD_NONE = 0xFFFF, /* an unused buffer or constant */
+    QD_FLAG_FLOAT = 1
+};
+
+enum { QD_ACCUMULATORS = 0, QD_THRESHOLD = 1, QD_STREAMED = 2 };
+enum { QD_WEIGHTS_BITS = 1, QD_WEIGHTS_INT8 = 2 };
+
+enum {
+    QD_STEP_SCALE = 1,
+    QD_STEP_NORM = 2,
+    QD_STEP_BIAS = 4,
+    QD_STEP_ADD = 8,
+    QD_STEP_RELU = 16,
+    QD_STEP_CLIP = 32,
+    QD_STEP_ALL = 63
+};
+
+/* Slots of the constants of an operator. */
+enum {
+    QD_C_WEIGHTS,
+    QD_C_ZERO_POINTS,
+    QD_C_THRESHOLDS,
+    QD_C_SCALE,
+    QD_C_NORM_A,
+    QD_C_NORM_B,
+    QD_C_BIAS,
+    QD_C_MASK,
+    QD_C_COUNT
+};
+
+enum {
+#define QD_OP(code, name, check, run) QD_OP_##name = code,
+#include "qd_ops.def"
+#undef QD_OP
+    QD_OP_END
+};
+
+#endif

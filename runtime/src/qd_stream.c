@@ -1,0 +1,81 @@
+/* Operators that compute in binary32: none of this runs for an integer-only network. */
+#include <string.h>
+
+#include "qd_exec.h"
+
+static float real(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+qd_stream qd_stream_of(const qd_job *job) {
+    const qd_model *model = job->model;
+    const qd_op *op = job->op;
+    qd_stream steps;
+    memset(&steps, 0, sizeof steps);
+    if (op->steps & QD_STEP_SCALE) {
+        steps.scale = (const float *)qd_constant_data(model, op->constants[QD_C_SCALE]);
+        steps.scale_step = qd_load_constant(model, op->constants[QD_C_SCALE]).count > 1;
+    }
+    if (op->steps & QD_STEP_NORM) {
+        steps.a = (const float *)qd_constant_data(model, op->constants[QD_C_NORM_A]);
+        steps.b = (const float *)qd_constant_data(model, op->constants[QD_C_NORM_B]);
+    }
+    if (op->steps & QD_STEP_BIAS) {
+        steps.bias = (const float *)qd_constant_data(model, op->constants[QD_C_BIAS]);
+        steps.bias_step = qd_load_constant(model, op->constants[QD_C_BIAS]).count > 1;
+    }
+    steps.relu = (op->steps & QD_STEP_RELU) != 0;
+    steps.clip = (op->steps & QD_STEP_CLIP) != 0;
+    if (steps.clip) {
+        steps.low = real(op->reals[0]);
+        steps.high = real(op->reals[1]);
+    }
+    return steps;
+}
+
+void qd_run_stream(const qd_job *job) {
+    const qd_stream steps = qd_stream_of(job);
+    const size_t c = job->out.c, n = (size_t)job->out.h * job->out.w * c;
+    const void *in = qd_memory(job, &job->in);
+    const int32_t *acc = job->in.dtype == QD_I32 ? (const int32_t *)in : NULL;
+    const float *values = acc ? NULL : (const float *)in;
+    const float *add = qd_second_input(job);
+    float *out = (float *)qd_memory(job, &job->out);
+    size_t i;
+    for (i = 0; i < n; i += c) {
+        job->kernels->stream(&steps, acc ? acc + i : NULL, acc ? NULL : values + i, add ? add + i : NULL, c, out + i);
+    }
+}
+
+void qd_run_sign(const qd_job *job) {
+    const size_t c = job->in.c, n = (size_t)job->in.h * job->in.w, pixel = qd_pixel_bytes(QD_BITS, job->in.c);
+    const float *in = (const float *)qd_memory(job, &job->in);
+    uint8_t *out = (uint8_t *)qd_memory(job, &job->out);
+    size_t i;
+    for (i = 0; i < n; i++) {
+        const size_t used = (c + 7) / 8;
+        job->kernels->sign(in + i * c, c, out + i * pixel);
+        memset(out + i * pixel + used, 0, pixel - used);
+    }
+}
+
+void qd_run_quantize(const qd_job *job) {
+    const size_t n = (size_t)job->in.h * job->in.w * job->in.c;
+    const float scale = real(job->op->reals[0]);
+    const int32_t low = job->op->range[0], high = job->op->range[1];
+    const void *in = qd_memory(job, &job->in);
+    void *out = qd_memory(job, &job->out);
+    if (job->in.dtype == QD_F32) {
+        if (job->out.dtype == QD_I8) {
+            qd_quantize_f32_i8_ref((const float *)in, n, scale, low, high, (int8_t *)out);
+        } else {
+            qd_quantize_f32_i16_ref((const float *)in, n, scale, low, high, (int16_t *)out);
+        }
+    } else if (job->out.dtype == QD_I8) {
+        qd_quantize_i32_i8_ref((const int32_t *)in, n, scale, low, high, (int8_t *)out);
+    } else {
+        qd_quantize_i32_i16_ref((const int32_t *)in, n, scale, low, high, (int16_t *)out);
+    }
+}

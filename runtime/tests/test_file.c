@@ -1,0 +1,208 @@
+/*
+ * The verifier. A small network with every kind of operator is written in memory and run; then
+ * every byte is changed and the file cut at every length: the checksum must catch all of it;
+ * then the same with the checksum made right again: no crash, and what is accepted must run without touching memory that is
+ * not its own (the file and the arena are allocated exactly, for AddressSanitizer to see).
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "qd/qd.h"
+#include "test.h"
+#include "writer.h"
+
+static uint8_t file[W_MAX];
+static long accepted, refused[QD_STATUS_COUNT];
+
+static uint32_t write_network(void) {
+    static writer w;
+    static int8_t first[9 * 9 * 2], second[18 * 9 * 9], head[3 * 36], bytes1[1024], bytes3[1024];
+    static uint8_t bytes2[8192], mask[2];
+    static int16_t zero[2] = {7, 255};
+    static int32_t thresholds[9];
+    static float scale[1] = {0.5f}, a[18], b[18], bias[18];
+    uint32_t in, signs, pooled, stream, signs2, again, small, narrow, wide, sum, narrow2, out, size;
+    w_op op;
+    memset(&w, 0, sizeof w);
+    for (size_t i = 0; i < sizeof first; i++) first[i] = (int8_t)random_u32();
+    for (size_t i = 0; i < sizeof second; i++) second[i] = random_in(0, 1) ? 1 : -1;
+    for (size_t i = 0; i < sizeof head; i++) head[i] = (int8_t)random_u32();
+    for (int i = 0; i < 9; i++) thresholds[i] = random_in(-1000, 1000);
+    for (int i = 0; i < 18; i++) a[i] = 1.0f / (float)(i + 3), b[i] = (float)(i - 9), bias[i] = 0.25f;
+    mask[0] = 0x5A;
+    in = w_buffer(&w, 1, 6, 5, 2);
+    signs = w_buffer(&w, 6, 6, 5, 9);
+    pooled = w_buffer(&w, 6, 5, 4, 9);
+    stream = w_buffer(&w, 5, 5, 4, 18);
+    signs2 = w_buffer(&w, 6, 5, 4, 18);
+    again = w_buffer(&w, 5, 5, 4, 18);
+    small = w_buffer(&w, 5, 2, 2, 18);
+    narrow = w_buffer(&w, 2, 2, 2, 18);
+    wide = w_buffer(&w, 2, 2, 2, 36);
+    sum = w_buffer(&w, 4, 1, 1, 36);
+    narrow2 = w_buffer(&w, 3, 1, 1, 36);
+    out = w_buffer(&w, 4, 1, 1, 3);
+
+    op = w_op_new(1, in, signs);
+    op.epilogue = 1;
+    op.weights = 2;
+    op.constants[0] = w_constant(&w, 2, w_pack_int8(first, 9, 18, bytes1), bytes1);
+    op.constants[1] = w_constant(&w, 3, 2, zero);
+    op.constants[2] = w_constant(&w, 4, 9, thresholds);
+    op.kernel[0] = op.kernel[1] = 3;
+    op.stride[0] = op.stride[1] = 1;
+    for (int i = 0; i < 4; i++) op.padding[i] = 1;
+    op.scratch_bytes = 4 * 64 + 16 * 32;
+    w_add(&w, &op, "first");
+    op = w_op_new(3, signs, pooled);
+    op.kernel[0] = op.kernel[1] = 2;
+    op.stride[0] = op.stride[1] = 1;
+    op.constants[7] = w_constant(&w, 1, 2, mask);
+    w_add(&w, &op, "pool");
+    op = w_op_new(1, pooled, stream);
+    op.epilogue = 2;
+    op.weights = 1;
+    op.steps = 1 + 2 + 4;
+    op.constants[0] = w_constant(&w, 1, w_pack_bits(second, 18, 9, 9, bytes2), bytes2);
+    op.constants[3] = w_constant(&w, 5, 1, scale);
+    op.constants[4] = w_constant(&w, 5, 18, a);
+    op.constants[5] = w_constant(&w, 5, 18, b);
+    op.constants[6] = w_constant(&w, 5, 18, bias);
+    op.kernel[0] = op.kernel[1] = 3;
+    op.stride[0] = op.stride[1] = 1;
+    for (int i = 0; i < 4; i++) op.padding[i] = 1;
+    op.scratch_bytes = 4 * 64 + 16 * 32;
+    w_add(&w, &op, "second");
+    op = w_op_new(2, stream, signs2);
+    w_add(&w, &op, "sign");
+    op = w_op_new(8, stream, again);
+    op.n_inputs = 2;
+    op.inputs[1] = stream;
+    op.steps = 8 + 16 + 32;
+    op.reals[1] = 6.0f;
+    w_add(&w, &op, "r\xC3\xA9sidu");
+    op = w_op_new(4, again, small);
+    op.kernel[0] = op.kernel[1] = 2;
+    op.stride[0] = op.stride[1] = 2;
+    w_add(&w, &op, "max");
+    op = w_op_new(5, small, narrow);
+    op.reals[0] = 0.125f;
+    op.range[0] = -100;
+    op.range[1] = 100;
+    w_add(&w, &op, "quantize");
+    op = w_op_new(7, narrow, wide);
+    op.n_inputs = 2;
+    op.inputs[1] = narrow;
+    w_add(&w, &op, "concat");
+    op = w_op_new(6, wide, sum);
+    w_add(&w, &op, "sum");
+    op = w_op_new(5, sum, narrow2);
+    op.reals[0] = 2.0f;
+    op.range[0] = -1000;
+    op.range[1] = 1000;
+    w_add(&w, &op, "quantize2");
+    op = w_op_new(1, narrow2, out);
+    op.weights = 2;
+    op.constants[0] = w_constant(&w, 2, w_pack_int8(head, 3, 36, bytes3), bytes3);
+    op.kernel[0] = op.kernel[1] = op.stride[0] = op.stride[1] = 1;
+    op.scratch_bytes = 4 * 128 + 16 * 32;
+    w_add(&w, &op, "head");
+    size = w_finish(&w, in, out, file);
+    return size;
+}
+
+/* A 64-byte aligned block that ends where the allocation ends. */
+static void *exact(size_t n) {
+    void *p = NULL;
+    return posix_memalign(&p, 64, n ? n : 1) == 0 ? p : NULL;
+}
+
+static qd_status open_only(const uint8_t *bytes, uint32_t size) {
+    uint8_t *data = (uint8_t *)exact(size);
+    qd_model model;
+    qd_status status;
+    memcpy(data, bytes, size);
+    status = qd_open(&model, data, size, NULL);
+    free(data);
+    return status;
+}
+
+static qd_status open_and_run(const uint8_t *bytes, uint32_t size) {
+    uint8_t *data = (uint8_t *)exact(size);
+    qd_model model;
+    qd_error error;
+    qd_status status;
+    memcpy(data, bytes, size);
+    status = qd_open(&model, data, size, &error);
+    refused[status]++;
+    if (status == QD_OK && qd_arena_bytes(&model) < 1 << 22) {
+        uint8_t *arena = (uint8_t *)exact(qd_arena_bytes(&model));
+        uint8_t *input = (uint8_t *)exact(qd_input(&model).bytes), *output = (uint8_t *)exact(qd_output(&model).bytes);
+        accepted++;
+        memset(arena, 0xEE, qd_arena_bytes(&model));
+        memset(input, 0, qd_input(&model).bytes);
+        for (uint32_t i = 0; i < qd_op_count(&model); i++) {
+            const qd_op_description info = qd_op_info(&model, i);
+            CHECK((const uint8_t *)info.name >= data && (const uint8_t *)info.name + info.name_length <= data + size, "name");
+        }
+        CHECK(qd_run(&model, NULL, arena, qd_arena_bytes(&model), input, output) == QD_OK, "run");
+        free(arena);
+        free(input);
+        free(output);
+    }
+    free(data);
+    return status;
+}
+
+int main(void) {
+    static uint8_t changed[W_MAX];
+    const uint32_t size = write_network();
+    const uint32_t tables_end = align_to(64 + 12 * 24 + 11 * 96 + 10 * 16, 64);
+    qd_error error;
+    qd_model model;
+    uint8_t *whole = (uint8_t *)exact(size);
+
+    memcpy(whole, file, size);
+    CHECK(qd_open(&model, whole, size, &error) == QD_OK, "%s, place %d index %u", qd_status_str(error.status), (int)error.place,
+          (unsigned)error.index);
+    CHECK(qd_open(&model, whole + 1, size - 1, NULL) == QD_MISALIGNED, "misaligned");
+    CHECK(qd_open(NULL, whole, size, NULL) == QD_ARGUMENT && qd_open(&model, NULL, size, NULL) == QD_ARGUMENT, "null");
+    free(whole);
+    CHECK(open_and_run(file, size) == QD_OK, "does not run");
+    for (uint32_t n = 0; n < size; n++) CHECK(open_only(file, n) != QD_OK, "cut at %u", (unsigned)n);
+    memcpy(changed, file, size);
+    for (uint32_t i = 0; i < size; i++) { /* every byte, every bit flipped at once and one of them */
+        changed[i] ^= 0xFF;
+        CHECK(open_only(changed, size) != QD_OK, "byte %u inverted", (unsigned)i);
+        changed[i] ^= (uint8_t)(0xFF ^ 1u << i % 8);
+        CHECK(open_only(changed, size) != QD_OK, "byte %u one bit", (unsigned)i);
+        changed[i] = file[i];
+    }
+    for (uint32_t i = 0; i < size; i++) { /* the same with a right checksum; tables get more values */
+        static const uint8_t values[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 63, 64, 65, 127, 128, 192, 254, 255};
+        const size_t n = i < tables_end ? sizeof values : 2;
+        for (size_t v = 0; v < n; v++) {
+            changed[i] = i < tables_end ? values[v] : (uint8_t)(file[i] ^ (v ? 0xFF : 1));
+            w_seal(changed, size);
+            open_and_run(changed, size);
+        }
+        changed[i] = file[i];
+    }
+    for (int round = 0; round < 20000; round++) { /* two to four bytes of the tables at once */
+        uint32_t at[4];
+        const int n = random_in(2, 4);
+        for (int k = 0; k < n; k++) {
+            at[k] = (uint32_t)random_in(16, (int32_t)tables_end - 1);
+            changed[at[k]] = (uint8_t)(random_in(0, 1) ? random_in(0, 8) : random_in(0, 255));
+        }
+        w_seal(changed, size);
+        open_and_run(changed, size);
+        for (int k = 0; k < n; k++) changed[at[k]] = file[at[k]];
+    }
+    CHECK(accepted > 0, "nothing was accepted");
+    printf("resealed files: %ld accepted and run; reasons to refuse:", accepted);
+    for (int i = 1; i < QD_STATUS_COUNT; i++) {
+        if (refused[i]) printf(" %d:%ld", i, refused[i]);
+    }
+    putchar('\n');
+    CHECK(strcmp(qd_status_str((qd_status)9999), "unknown status") == 0, "status text");
+    return finish("file");
+}

@@ -1,0 +1,82 @@
+/* Small hand-made cases of the operators that have one kernel only. */
+#include <math.h>
+
+#include "kernels/qd_kernel.h"
+#include "test.h"
+
+static void signs(void) {
+    const float in[9] = {-1.0f, 1.0f, 0.0f, -0.0f, NAN, -INFINITY, INFINITY, -1e-45f, -2.0f};
+    uint8_t out[2];
+    qd_sign_ref(in, 9, out);
+    CHECK(out[0] == 0xB1 && out[1] == 1, "%02x %02x", out[0], out[1]);
+}
+
+static void quantize(void) {
+    const float in[10] = {0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 1e30f, -INFINITY, NAN, 99.4f, -2.51f};
+    const int8_t want[10] = {0, 2, 2, 0, -2, 100, -100, -100, 99, -3};
+    const int32_t integers[4] = {3, 5, -3, INT32_MAX};
+    const int16_t want16[4] = {2, 2, -2, 32767};
+    int8_t out[10];
+    int16_t out16[4];
+    qd_quantize_f32_i8_ref(in, 10, 1.0f, -100, 100, out);
+    for (int i = 0; i < 10; i++) CHECK(out[i] == want[i], "%d: %d", i, out[i]);
+    qd_quantize_i32_i16_ref(integers, 4, 2.0f, -32768, 32767, out16);
+    for (int i = 0; i < 4; i++) CHECK(out16[i] == want16[i], "%d: %d", i, out16[i]);
+    qd_quantize_f32_i8_ref(in, 1, 1e-45f, -128, 127, out);
+    CHECK(out[0] == 127, "overflow to infinity: %d", out[0]);
+}
+
+static void pools(void) {
+    const qd_window window = {3, 1, 2, 2, 2, 1, 1};
+    const uint8_t bits[6] = {0xF, 0x7, 0x3, 0xF, 0xE, 0x1}, mask[1] = {0xA};
+    const float reals[6] = {1.0f, NAN, 3.0f, -0.0f, 5.0f, -2.0f};
+    const int8_t small[6] = {-128, 127, -128, 127, -128, 0};
+    const int16_t large[4] = {-32768, 1, -32768, 2};
+    uint8_t out[2];
+    float most[2];
+    int32_t sums[2];
+    qd_bit_pool_ref(&window, bits, 1, mask, out);
+    CHECK(out[0] == ((0x6 & 0x5) | (0xF & 0xA)), "%02x", out[0]); /* and of 15, 7, 15, 14 is 6; or is 15 */
+    CHECK(out[1] == (0 | (0xF & 0xA)), "%02x", out[1]);
+    qd_max_pool_ref(&window, reals, 1, most);
+    CHECK(most[0] == 5.0f, "%g", (double)most[0]);
+    CHECK(most[1] != most[1], "a NaN that comes first stays: %g", (double)most[1]);
+    qd_sum_pool_i8_ref(small, 3, 2, sums);
+    CHECK(sums[0] == -384 && sums[1] == 254, "%ld %ld", (long)sums[0], (long)sums[1]);
+    qd_sum_pool_i16_ref(large, 2, 2, sums);
+    CHECK(sums[0] == -65536 && sums[1] == 3, "%ld %ld", (long)sums[0], (long)sums[1]);
+}
+
+static void concatenation(void) {
+    const uint8_t a[4] = {1, 2, 3, 4}, b[2] = {9, 8};
+    const uint8_t want[6] = {1, 2, 9, 3, 4, 8};
+    uint8_t out[6];
+    qd_concat_ref(a, 2, 2, out, 3);
+    qd_concat_ref(b, 2, 1, out + 2, 3);
+    CHECK(memcmp(out, want, 6) == 0, "order");
+}
+
+static void streams(void) {
+    const float scale[1] = {0.5f}, a[3] = {2.0f, 2.0f, 2.0f}, b[3] = {1.0f, -100.0f, 0.0f}, add[3] = {0.5f, 0.5f, NAN};
+    const int32_t acc[3] = {4, 4, 4};
+    float out[3];
+    qd_stream steps;
+    memset(&steps, 0, sizeof steps);
+    steps.scale = scale;
+    steps.a = a;
+    steps.b = b;
+    steps.relu = steps.clip = 1;
+    steps.low = 0.25f;
+    steps.high = 5.0f;
+    qd_stream_ref(&steps, acc, NULL, add, 3, out);
+    CHECK(out[0] == 5.0f && out[1] == 0.25f && out[2] != out[2], "%g %g %g: NaN stays NaN, as in torch", (double)out[0], (double)out[1], (double)out[2]);
+}
+
+int main(void) {
+    signs();
+    quantize();
+    pools();
+    concatenation();
+    streams();
+    return finish("ops");
+}

@@ -1,0 +1,145 @@
+/* qd_run: answers of a packed model for images or arrays. */
+#include "tool.h"
+#include "tool_files.h"
+
+static const char usage[] =
+    "usage: qd_run MODEL.qdm INPUT [--out LOGITS.npy] [--kernels auto|ref|avx2|neon] [--top N] [--dump DIR]\n"
+    "INPUT: an 8-bit PNM image (P6, or P5 for one channel) of the model's size, or a .npy array [N,C,H,W] or [C,H,W].\n"
+    "One sample: prints the N best classes (5 unless told) with their scores, then all logits. Several: needs --out.\n"
+    "--dump: writes the output buffer of every operator for the first sample to DIR/NNN.bin.\n";
+
+typedef struct arguments {
+    const char *model, *input, *out, *dump;
+    qd_family kernels;
+    long top;
+} arguments;
+
+static arguments parse(int argc, char **argv) {
+    arguments a = {NULL, NULL, NULL, NULL, QD_AUTO, 5};
+    for (int i = 1; i < argc; i++) {
+        const char *option = argv[i];
+        if (strcmp(option, "--version") == 0) {
+            printf("qd_run %s, format %d.%d\n", QD_RELEASE, QD_FORMAT_MAJOR, QD_FORMAT_MINOR);
+            exit(TOOL_OK);
+        }
+        if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
+            fputs(usage, stdout);
+            exit(TOOL_OK);
+        }
+        if (option[0] != '-') {
+            if (!a.model) a.model = option;
+            else if (!a.input) a.input = option;
+            else die(TOOL_BAD_INPUT, "one argument too many: %s", option);
+            continue;
+        }
+        if (i + 1 == argc) die(TOOL_BAD_INPUT, "%s: unknown, or needs a value (see --help)", option);
+        i++;
+        if (strcmp(option, "--out") == 0) a.out = argv[i];
+        else if (strcmp(option, "--dump") == 0) a.dump = argv[i];
+        else if (strcmp(option, "--kernels") == 0) a.kernels = family_of(argv[i]);
+        else if (strcmp(option, "--top") == 0) a.top = number_of(option, argv[i], 0, 1000000);
+        else die(TOOL_BAD_INPUT, "unknown option %s (see --help)", option);
+    }
+    if (!a.model || !a.input) {
+        fputs(usage, stderr);
+        exit(TOOL_BAD_INPUT);
+    }
+    return a;
+}
+
+static void dump_layer(void *user, uint32_t op, const void *output, size_t bytes) {
+    const char *folder = (const char *)user;
+    const size_t n = strlen(folder) + 32;
+    char *path = (char *)need_memory(n);
+    snprintf(path, n, "%s/%03lu.bin", folder, (unsigned long)op);
+    write_file(path, "", 0, output, bytes);
+    port_free(path);
+}
+
+/* Element i of an output as int32 or, if the model ends in binary32, as it is. */
+typedef struct logits {
+    size_t n;
+    int real;
+    const float *reals;
+    const int32_t *integers;
+} logits;
+
+/* Narrow integers become int32 so that every model prints and saves the same way. */
+static void widen(qd_tensor t, const unsigned char *raw, int32_t *to) {
+    const size_t n = (size_t)t.h * t.w * t.c;
+    for (size_t i = 0; i < n; i++) {
+        if (t.dtype == QD_U8) to[i] = raw[i];
+        else if (t.dtype == QD_I8) to[i] = (int8_t)raw[i];
+        else if (t.dtype == QD_I16) to[i] = (int16_t)(raw[2 * i] | raw[2 * i + 1] << 8);
+        else memcpy(to + i, raw + 4 * i, 4);
+    }
+}
+
+static double score(const logits *l, size_t i) { return l->real ? (double)l->reals[i] : (double)l->integers[i]; }
+
+static void print_one(const logits *l, size_t i) {
+    if (l->real) printf("%.9g", (double)l->reals[i]);
+    else printf("%ld", (long)l->integers[i]);
+}
+
+/* The best classes first, of equal ones the lower index; then all logits, to the last bit. */
+static void print_answer(const logits *l, size_t top) {
+    unsigned char *shown = (unsigned char *)need_memory(l->n);
+    for (size_t k = 0; k < top && k < l->n; k++) {
+        size_t best = l->n;
+        for (size_t i = 0; i < l->n; i++) {
+            if (!shown[i] && (best == l->n || score(l, i) > score(l, best))) best = i;
+        }
+        shown[best] = 1;
+        printf("%zu ", best);
+        print_one(l, best);
+        putchar('\n');
+    }
+    fputs("logits:", stdout);
+    for (size_t i = 0; i < l->n; i++) {
+        putchar(' ');
+        print_one(l, i);
+    }
+    putchar('\n');
+    port_free(shown);
+}
+
+int main(int argc, char **argv) {
+    const arguments a = parse(argc, argv);
+    const qd_model model = open_model(a.model);
+    const qd_tensor in = qd_input(&model), out = qd_output(&model);
+    const samples from = read_samples(a.input, in);
+    const size_t n = (size_t)out.h * out.w * out.c;
+    const int real = out.dtype == QD_F32;
+    unsigned char *arena, *input, *raw, *all;
+    qd_options options = {QD_AUTO, NULL, NULL};
+
+    options.kernels = a.kernels;
+    if (out.dtype == QD_BITS) die(TOOL_BAD_INPUT, "%s: the output is bit-packed; there are no logits to print", a.model);
+    if (from.n > 1 && !a.out) die(TOOL_BAD_INPUT, "%s: %zu samples; give --out FILE.npy", a.input, from.n);
+    if (from.n > SIZE_MAX / 4 / n) die(TOOL_BAD_INPUT, "%s: too many samples", a.input);
+    if (a.dump && !port_make_folder(a.dump)) die(TOOL_FAILED, "%s: cannot make the folder", a.dump);
+    arena = (unsigned char *)need_memory(qd_arena_bytes(&model));
+    input = (unsigned char *)need_memory(in.bytes);
+    raw = (unsigned char *)need_memory(out.bytes);
+    all = (unsigned char *)need_memory(from.n * n * 4);
+    for (size_t i = 0; i < from.n; i++) {
+        qd_status status;
+        take_sample(&from, i, in, input);
+        options.observer = a.dump && i == 0 ? dump_layer : NULL;
+        options.user = (void *)(uintptr_t)a.dump;
+        status = qd_run(&model, &options, arena, qd_arena_bytes(&model), input, raw);
+        if (status != QD_OK) die(TOOL_FAILED, "%s: %s", a.model, qd_status_str(status));
+        if (real) memcpy(all + i * n * 4, raw, n * 4);
+        else widen(out, raw, (int32_t *)(void *)(all + i * n * 4));
+    }
+    if (a.out) write_npy(a.out, real ? "<f4" : "<i4", from.n, n, all);
+    if (from.n == 1) {
+        const logits l = {n, real, (const float *)(const void *)all, (const int32_t *)(const void *)all};
+        print_answer(&l, (size_t)a.top);
+    } else {
+        printf("%zu samples x %zu logits -> %s\n", from.n, n, a.out);
+    }
+    if (fflush(stdout) != 0) die(TOOL_FAILED, "cannot write to standard output");
+    return TOOL_OK;
+}

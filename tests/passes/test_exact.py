@@ -1,0 +1,165 @@
+"""L1 to L2: same values bit for bit before and after every pass, and every refusal by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from qnn_deploy.errors import CompileErrors
+from qnn_deploy.evaluate.reference import run
+from qnn_deploy.passes.pipeline import EXACT
+from tests.passes._text import l1
+
+WINDOW = "strides = [1, 1], pads = [1, 1, 1, 1], dilations = [1, 1], group = 1, kernel_shape = [3, 3]"
+POOL = "kernel_shape = [2, 2], strides = [2, 2], pads = [0, 0, 0, 0], dilations = [1, 1], ceil_mode = 0"
+
+
+def norm(rng: np.random.Generator, name: str, channels: int) -> dict[str, np.ndarray]:
+    """BatchNorm constants whose thresholds fall on attainable integers, with negative and zero gamma."""
+    gamma = rng.normal(0, 1, channels)
+    gamma[1] = 0
+    beta = np.where(rng.random(channels) < 0.5, 0, rng.normal(0, 1, channels))
+    values = {"g": gamma, "b": beta, "m": np.round(rng.normal(0, 6, channels)), "v": rng.uniform(0.01, 50, channels)}
+    return {f"{name}_{key}": value.astype(np.float32) for key, value in values.items()}
+
+
+def network(pool: str, seed: int) -> ir.Model:
+    """pixels - conv - [pool] - BN - sign - conv - BN - sign - flatten - dense; ``pool`` says where the max-pool stands."""
+    rng = np.random.default_rng(seed)
+    before = {"bn": ("y1 = MaxPool<{P}>(c1)", "y1", "n1"), "sign": ("", "c1", "p1"), "after": ("", "c1", "n1")}[pool]
+    sign_input = before[2]
+    lines = [
+        "z = qnn_deploy.SubtractZero<to = 1>(x, zero)",
+        f"c1 = Conv<{WINDOW}>(z, w1)",
+        before[0].format(P=POOL),
+        f"n1 = BatchNormalization<epsilon = 1e-5>({before[1]}, a_g, a_b, a_m, a_v)",
+        f"p1 = MaxPool<{POOL}>(n1)" if pool == "sign" else "",
+        f"s1 = qnn_deploy.Sign<to = 1>({sign_input})",
+        f"q1 = MaxPool<{POOL}>(s1)" if pool == "after" else "",
+        f"c2 = Conv<{WINDOW}>({'q1' if pool == 'after' else 's1'}, w2)",
+        "n2 = BatchNormalization<epsilon = 1e-5>(c2, b_g, b_b, b_m, b_v)",
+        "s2 = qnn_deploy.Sign<to = 1>(n2)",
+        "f = Flatten<axis = 1>(s2)",
+        "y = Gemm<transB = 1>(f, w3)",
+    ]
+    constants = {
+        "zero": np.array([3, 120], np.int16),
+        "w1": rng.integers(-3, 4, (6, 2, 3, 3)).astype(np.float32),
+        "w2": rng.choice([-1, 1], (5, 6, 3, 3)).astype(np.float32),
+        "w3": rng.choice([-1, 1], (4, 45)).astype(np.float32),
+        **norm(rng, "a", 6),
+        **norm(rng, "b", 5),
+    }
+    return l1("net (uint8[N, 2, 6, 6] x) => (float[N, 4] y) {\n" + "\n".join(line for line in lines if line) + "\n}", constants)
+
+
+@pytest.mark.parametrize("pool", ["bn", "sign", "after"])
+@pytest.mark.parametrize("seed", range(4))
+def test_every_pass_keeps_every_logit(pool: str, seed: int) -> None:
+    model = network(pool, seed)
+    x = np.random.default_rng(seed).integers(0, 256, (40, 2, 6, 6), dtype=np.uint8)
+    x[0], x[1] = 0, 255
+    expected = run(model, x)
+    assert len(np.unique(expected)) > 4
+    for make, _ in EXACT:
+        make()(model)
+        assert np.array_equal(run(model, x), expected), make.__name__
+    kinds = [node.op_type for node in model.graph]
+    assert kinds.count("Threshold") == 2 and "BatchNorm" not in kinds and "Sign" not in kinds
+    assert kinds.count("BipolarMaxPool") == 1 and "MaxPool" not in kinds
+    assert kinds.count("BinaryConv") == 1 and kinds.count("BinaryDense") == 1
+
+
+def test_a_real_valued_stream_keeps_its_formula() -> None:
+    rng = np.random.default_rng(0)
+    text = f"""net (uint8[N, 2, 6, 6] x) => (float[N, 4] y) {{
+        z = qnn_deploy.SubtractZero<to = 1>(x, zero)
+        c1 = Conv<{WINDOW}>(z, w1)
+        k1 = qnn_deploy.Scale(c1, s1)
+        n1 = BatchNormalization<epsilon = 1e-5>(k1, a_g, a_b, a_m, a_v)
+        b1 = qnn_deploy.Sign<to = 1>(n1)
+        c2 = Conv<{WINDOW}>(b1, w2)
+        n2 = BatchNormalization<epsilon = 1e-5>(c2, b_g, b_b, b_m, b_v)
+        r = Add(n2, n1)
+        q = qnn_deploy.Quantize<low = -127, high = 127, to = 1>(r, s2)
+        p = qnn_deploy.SumPool<to = 1>(q)
+        h = qnn_deploy.Quantize<low = -127, high = 127, to = 1>(p, s3)
+        d = Gemm<transB = 1>(h, w3)
+        y = qnn_deploy.Bias(d, o)
+    }}"""
+    constants = {
+        "zero": np.array([3, 120], np.int16),
+        "w1": rng.integers(-127, 128, (6, 2, 3, 3)).astype(np.float32),
+        "s1": rng.uniform(0.001, 0.01, 6).astype(np.float32),
+        "w2": rng.choice([-1, 1], (6, 6, 3, 3)).astype(np.float32),
+        "s2": np.array([0.07], np.float32),
+        "s3": np.array([9.0], np.float32),
+        "w3": rng.integers(-127, 128, (4, 6)).astype(np.float32),
+        "o": rng.normal(size=4).astype(np.float32),
+        **norm(rng, "a", 6),
+        **norm(rng, "b", 6),
+    }
+    model = l1(text, constants)
+    x = rng.integers(0, 256, (40, 2, 6, 6), dtype=np.uint8)
+    expected = run(model, x)
+    for make, _ in EXACT:
+        make()(model)
+        assert run(model, x).tobytes() == expected.tobytes(), make.__name__
+
+
+def dense(body: str) -> str:
+    head = "net (uint8[N, 2, 1, 1] x) => (float[N, 2] y)"
+    return f"{head} {{\n z = qnn_deploy.SubtractZero<to = 1>(x, zero)\n f = Flatten<axis = 1>(z)\n{body}\n}}"
+
+
+def refused(body: str, constants: dict[str, np.ndarray]) -> CompileErrors:
+    model = l1(dense(body), constants)
+    with pytest.raises(CompileErrors) as caught:
+        for make, _ in EXACT:
+            make()(model)
+    return caught.value
+
+
+ZERO = {"zero": np.zeros(2, np.int16)}
+ONES = {"w": np.ones((2, 2), np.float32)}
+
+
+def test_refuses_a_float_reduction() -> None:
+    error = refused("s = qnn_deploy.Scale(f, k)\n y = Gemm<transB = 1>(s, w)", {**ZERO, **ONES, "k": np.array([0.1], np.float32)})
+    assert error.code == "QD0307" and "y" in error.where
+
+
+def test_refuses_an_accumulator_over_2_to_24() -> None:
+    body = """a = Gemm<transB = 1>(f, w)
+        q = qnn_deploy.Quantize<low = -32767, high = 32767, to = 1>(a, k)
+        r = Concat<axis = 1>(q, q, q)
+        y = Gemm<transB = 1>(r, v)"""
+    error = refused(body, {**ZERO, **ONES, "k": np.ones(1, np.float32), "v": np.full((2, 6), 127, np.float32)})
+    assert error.code == "QD0303" and str(6 * 127 * 32767) in error.message
+
+
+def test_refuses_a_layer_on_bare_accumulators() -> None:
+    assert refused("a = Gemm<transB = 1>(f, w)\n y = Gemm<transB = 1>(a, w)", {**ZERO, **ONES}).code == "QD0301"
+
+
+def test_refuses_weights_over_int8() -> None:
+    assert refused("y = Gemm<transB = 1>(f, w)", {**ZERO, "w": np.full((2, 2), 200, np.float32)}).code == "QD0305"
+
+
+def test_lists_every_reason() -> None:
+    body = "s = qnn_deploy.Scale(f, k)\n a = Gemm<transB = 1>(s, w)\n b = qnn_deploy.Scale(a, k)\n y = Gemm<transB = 1>(b, w)"
+    error = refused(body, {**ZERO, **ONES, "k": np.array([0.1], np.float32)})
+    assert [finding.code for finding in error.findings] == ["QD0307", "QD0307"]
+
+
+def test_torch_sign_is_ours_only_where_zero_is_out_of_reach() -> None:
+    reachable = refused("a = Gemm<transB = 1>(f, w)\n s = Sign(a)\n y = Gemm<transB = 1>(s, w)", {**ZERO, **ONES})
+    assert reachable.code == "QD0306" and "channel 0 at accumulator 0" in reachable.message
+    body = "a = Gemm<transB = 1>(f, w)\n o = qnn_deploy.Bias(a, h)\n s = Sign(o)\n y = Gemm<transB = 1>(s, w)"
+    model = l1(dense(body), {**ZERO, **ONES, "h": np.array([-0.5], np.float32)})
+    x = np.random.default_rng(0).integers(0, 3, (50, 2, 1, 1), dtype=np.uint8)
+    expected = run(model, x)
+    for make, _ in EXACT:
+        make()(model)
+    assert np.array_equal(run(model, x), expected)

@@ -1,0 +1,100 @@
+"""Convolutions in canonical form, and why others are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qnn_deploy.ir.edit import constant
+from qnn_deploy.passes.normalise_conv import NormaliseConv
+from tests.passes._l0 import kinds, l0, refusals, run
+
+NET = "net (float[2, 1, 4, 4] x) => (y) <float[2, 1, 2, 2] w = {{{weights}}}, float[2] b = {{{bias}}}, int64[8] p = {{{pad}}}, float v = {{{value}}}>"
+INTEGERS = "1, -1, 1, -1, 2, 0, -3, 127"
+
+
+def _net(steps: str, weights: str = INTEGERS, bias: str = "1, -2", pad: str = "0, 0, 1, 1, 0, 0, 1, 2", value: str = "0") -> str:
+    return NET.format(weights=weights, bias=bias, pad=pad, value=value) + f" {{ {steps} }}"
+
+
+def _attributes(steps: str, **options: str) -> dict[str, object]:
+    model = l0(_net(steps, **options))
+    assert run(model, NormaliseConv) == []
+    (node,) = [node for node in model.graph if node.op_type == "Conv"]
+    return {name: attribute.value for name, attribute in node.attributes.items()}
+
+
+def test_every_attribute_is_written() -> None:
+    expected = {"kernel_shape": (2, 2), "strides": (1, 1), "pads": (0, 0, 0, 0), "dilations": (1, 1), "group": 1}
+    assert _attributes("y = Conv (x, w)") == expected
+    assert _attributes('y = Conv <auto_pad = "VALID", strides = [2, 1]> (x, w)') == expected | {"strides": (2, 1)}
+
+
+@pytest.mark.parametrize(("mode", "pads"), [("SAME_UPPER", (0, 0, 1, 1)), ("SAME_LOWER", (1, 1, 0, 0))])
+def test_same_padding_is_written_out(mode: str, pads: tuple[int, ...]) -> None:
+    assert _attributes(f'y = Conv <auto_pad = "{mode}"> (x, w)')["pads"] == pads
+
+
+def test_zero_padding_in_front_goes_inside() -> None:
+    assert _attributes("a = Pad (x, p, v) y = Conv <pads = [1, 0, 1, 0]> (a, w)")["pads"] == (2, 1, 2, 2)
+
+
+@pytest.mark.parametrize("options", [{"value": "1"}, {"pad": "0, 1, 0, 0, 0, 0, 0, 0"}, {"pad": "0, 0, -1, 0, 0, 0, 0, 0"}])
+def test_other_padding_is_refused(options: dict[str, str]) -> None:
+    (finding,) = run(l0(_net("a = Pad (x, p, v) y = Conv (a, w)", **options)), NormaliseConv)
+    assert (finding.code, "zeros" in finding.help) == ("QD0301", True)
+
+
+def test_integer_bias_moves_behind() -> None:
+    model = l0(_net("y = Conv (x, w, b)"))
+    assert run(model, NormaliseConv) == []
+    assert kinds(model) == ["Conv", "q.Bias"]
+    bias = constant(list(model.graph)[1].inputs[1])
+    assert bias is not None
+    assert bias.tolist() == [1, -2]
+    assert [node.metadata_props["qnn_deploy.layer"] for node in model.graph] == ["layer0", "layer0"]
+
+
+def test_zero_bias_goes() -> None:
+    model = l0(_net("y = Conv (x, w, b)", bias="0, -0.0"))
+    assert run(model, NormaliseConv) == []
+    assert kinds(model) == ["Conv"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "text", "help"),
+    [
+        ({"bias": "0.5, 1"}, "QD0307", "the bias is not integer-valued", "bias=False"),
+        ({"weights": "0.5, -0.5, 0.5, 0.5, 0.25, -0.25, 0.25, 0.25"}, "QD0305", "a scale times integers", "conv(x, sign(w)) * scale"),
+        ({"weights": "0.5, -0.5, 0, 0.5, 0, -0.25, 0.25, 0.25"}, "QD0305", "a scale times integers", "conv(x, sign(w)) * scale"),
+        ({"weights": "1.0000001, -1, 1, 1, 0.9999999, 1, 1, 1"}, "QD0305", "straight-through", "functional.sign"),
+        ({"weights": "0.5, -0.3, 0.5, 0.5, 0.25, -0.25, 0.25, 0.25"}, "QD0307", "not integers", "QuantConv2d"),
+        ({"weights": "nan, 1, 1, 1, 1, 1, 1, 1"}, "QD0305", "NaN", ""),
+    ],
+)
+def test_refused(options: dict[str, str], code: str, text: str, help: str) -> None:
+    model = l0(_net("y = Conv (x, w, b)", **{name: value.replace("nan", "0") for name, value in options.items()}))
+    if "nan" in options.get("weights", ""):
+        array = np.array(constant(model.graph.initializers["w"]))
+        array.flat[0] = np.nan
+        import onnx_ir as ir
+
+        model.graph.initializers["w"].const_value = ir.tensor(array, name="w")
+    (finding,) = run(model, NormaliseConv)
+    assert (finding.code, finding.where) == (code, "layer0 (net.py:0 in forward)")
+    assert text in finding.message
+    assert help in finding.help
+
+
+def test_computed_weights_are_one_finding() -> None:
+    steps = "f = Cast <to = 1> (x) s = Sign (w) a = Abs (w) m = ReduceMean (a) k = Mul (s, m) c = Conv (f, k) y = Flatten (c)"
+    text = _net(steps).replace("float[2, 1, 4, 4] x", "uint8[2, 1, 4, 4] x").replace("=> (y)", "=> (float[2, 18] y)")
+    (finding,) = refusals(l0(text))
+    assert finding.code == "QD0305"
+    assert "Mul" in finding.message and "ReduceMean" in finding.message
+
+
+def test_one_dimension_is_refused() -> None:
+    text = "net (float[2, 1, 4] x) => (y) <float[2, 1, 2] w = {1, 1, 1, 1}> { y = Conv (x, w) }"
+    (finding,) = run(l0(text), NormaliseConv)
+    assert (finding.code, "1-D" in finding.message) == ("QD0301", True)

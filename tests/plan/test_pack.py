@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qnn_deploy.ir.program import bits_stride
+from qnn_deploy.ops._bits import pack_signs, unpack_signs
+from qnn_deploy.plan.pack import pack_channel_mask, pack_lane_major, pack_pair_major
+
+
+@pytest.mark.parametrize("channels", [1, 3, 8, 9, 16, 17, 31, 32, 33, 63, 64, 65, 96, 100, 128])
+@pytest.mark.parametrize("out", [1, 15, 16, 17, 32, 33, 70])
+def test_lane_major_holds_every_weight_where_the_format_says(channels: int, out: int) -> None:
+    weights = np.random.default_rng(channels * 100 + out).choice([-1, 1], (out, 4, channels)).astype(np.int8)
+    stride, lanes = bits_stride(channels), 16 if out <= 16 else 32
+    packed = pack_lane_major(weights)
+    row = 4 * stride
+    assert packed.size == -(-out // lanes) * row * lanes
+    ones = 0
+    for o in range(out):
+        for t in range(4):
+            for c in range(channels):
+                byte = packed[(o // lanes * row + t * stride + c // 8) * lanes + o % lanes]
+                bit = byte >> (c % 8) & 1
+                assert bit == (weights[o, t, c] < 0)
+                ones += int(bit)
+    assert ones == int(np.unpackbits(packed).sum()), "spare bits and lanes must be 0"
+
+
+@pytest.mark.parametrize("out,taps,channels", [(1, 9, 3), (8, 9, 3), (10, 1, 64), (17, 4, 5)])
+def test_pair_major_holds_every_weight_where_the_format_says(out: int, taps: int, channels: int) -> None:
+    weights = np.random.default_rng(out).integers(-127, 128, (out, taps, channels)).astype(np.int8)
+    packed = pack_pair_major(weights)
+    pairs = -(-taps * channels // 2)
+    assert packed.size == -(-out // 8) * pairs * 16
+    for o in range(out):
+        for k in range(taps * channels):
+            assert packed[((o // 8 * pairs + k // 2) * 8 + o % 8) * 2 + k % 2] == weights[o].reshape(-1)[k]
+    assert np.abs(packed.astype(int)).sum() == np.abs(weights.astype(int)).sum()
+
+
+def test_row_major_round_trip() -> None:
+    weights = np.random.default_rng(0).choice([-1, 1], (7, 27)).astype(np.int8)
+    assert np.array_equal(unpack_signs(pack_signs(weights), 27), weights)
+
+
+def test_channel_mask_fills_one_pixel() -> None:
+    mask = np.zeros(40, bool)
+    mask[[0, 9, 39]] = True
+    assert pack_channel_mask(mask).tolist() == [1, 2, 0, 0, 128, 0, 0, 0]

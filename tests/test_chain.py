@@ -1,0 +1,86 @@
+"""The oracle chain: torch eval = deploy form = numpy reference = ONNX on stock runtimes = C reference = C SIMD, bit for bit.
+
+Small networks of every shipped architecture with random weights and hard BatchNorm statistics; the shipped models are `test_models`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx.reference
+import pytest
+
+torch = pytest.importorskip("torch")
+ort = pytest.importorskip("onnxruntime")
+
+from qnn_deploy.emit.onnx_model import encode as encode_onnx  # noqa: E402
+from qnn_deploy.emit.qdm import encode as encode_qdm  # noqa: E402
+from qnn_deploy.emit.qdm_reader import decode  # noqa: E402
+from qnn_deploy.evaluate.backends import predict_qdm  # noqa: E402
+from qnn_deploy.evaluate.reference import run  # noqa: E402
+from qnn_deploy.frontend.load import load_model  # noqa: E402
+from qnn_deploy.nn import checkpoint  # noqa: E402
+from qnn_deploy.nn.deploy import deploy  # noqa: E402
+from qnn_deploy.nn.layers import fold  # noqa: E402
+from qnn_deploy.passes.pipeline import lower  # noqa: E402
+from qnn_deploy.plan import plan  # noqa: E402
+from qnn_deploy.targets import find_target  # noqa: E402
+from qnn_deploy.toolchain.compiler import build_program  # noqa: E402
+from qnn_deploy.toolchain.runner import LocalRunner  # noqa: E402
+from tests.nn._networks import SMALL, network, pixels  # noqa: E402
+
+LEVELS = (ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.astype(np.float32).tobytes() == b.astype(np.float32).tobytes()
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+@pytest.mark.parametrize("seed", range(2))
+def test_every_form_gives_the_same_bits(name: str, seed: int, tmp_path: Path) -> None:
+    latent = network(name, seed)
+    x = pixels(latent, 16, seed)
+    with torch.no_grad():
+        expected = latent(x).numpy()
+        assert same_bits(deploy(latent)(x).numpy(), expected)
+    checkpoint.save(tmp_path / "model.pt", fold(latent), name, SMALL[name], {})
+    loaded = load_model(str(tmp_path / "model.pt"))
+    with torch.no_grad():
+        assert same_bits(loaded.module(x).numpy(), expected)
+
+    lowered = lower(loaded.model)
+    assert same_bits(run(lowered.l1, x.numpy()), expected)
+    assert same_bits(run(lowered.model, x.numpy()), expected)
+    assert sum(proof.violations for proof in lowered.proofs) == 0
+
+    onnx_bytes = encode_onnx(lowered.model)
+    for level in LEVELS:
+        options = ort.SessionOptions()
+        options.graph_optimization_level = level
+        session = ort.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
+        assert same_bits(session.run(None, {"input": x.numpy()})[0], expected)
+    evaluator = onnx.reference.ReferenceEvaluator(onnx.load_from_string(onnx_bytes))
+    assert same_bits(evaluator.run(None, {"input": x.numpy()[:3]})[0], expected[:3])
+
+    packed = encode_qdm(plan(lowered.model))
+    target = find_target("host")
+    assert len(target.kernels) >= 2, "this machine has no SIMD family: the chain would be incomplete"
+    for kernels in target.kernels:
+        predict = predict_qdm(LocalRunner("host"), build_program("qd_run", target), packed, kernels)
+        assert same_bits(predict(x.numpy()), expected), kernels
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+def test_the_packed_model_reads_back(name: str, tmp_path: Path) -> None:
+    latent = fold(network(name, 0))
+    checkpoint.save(tmp_path / "model.pt", latent, name, SMALL[name], {})
+    program = plan(lower(load_model(str(tmp_path / "model.pt")).model).model)
+    data = encode_qdm(program)
+    again = decode(data)
+    assert data == encode_qdm(program)
+    assert [op.name for op in again.ops] == [op.name for op in program.ops]
+    assert again.macs == program.macs and again.arena == program.arena
+    assert all(np.array_equal(a, b) for a, b in zip(again.constants, program.constants, strict=True))
+    assert program.arena <= 1.10 * program.lower_bound

@@ -1,0 +1,43 @@
+"""The shipped models are what their ``expected.json`` says, and their accuracy is what the project promises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from qnn_deploy import data
+from tools.update_expected import FIRST, compiled, evaluated
+
+MODELS = sorted(path.parent for path in (Path(__file__).parents[1] / "models").glob("*/expected.json"))
+# Floors: what each model card states, rounded down. Raising ResNet-20 to 75 % and more is a matter of training time.
+PROMISED = {"digits-cnn-w1a1": 0.95, "cifar10-cnv-w1a1": 0.72, "cifar10-resnet20-w1a1": 0.70}
+LARGEST = {"digits-cnn-w1a1": 10_000, "cifar10-cnv-w1a1": 250_000, "cifar10-resnet20-w1a1": 90_000}
+
+
+def test_all_models_are_shipped() -> None:
+    assert {folder.name for folder in MODELS} == set(PROMISED)
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
+def test_the_packed_model_is_the_one_described(folder: Path) -> None:
+    expected = json.loads((folder / "expected.json").read_text())
+    assert expected.items() >= compiled(folder).items()
+    assert expected["qdm_bytes"] < LARGEST[folder.name]
+    assert expected["correct"] >= PROMISED[folder.name] * expected["images"]
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
+def test_the_trained_model_gives_the_logits_described(folder: Path) -> None:
+    expected = json.loads((folder / "expected.json").read_text())
+    if "CIFAR" in expected["data"] and data.find_cifar10() is None:
+        pytest.skip("CIFAR-10 was not found (QNN_DEPLOY_DATA); digits cover the path")
+    found = evaluated(folder, FIRST if "CIFAR" in expected["data"] else None)
+    if found["data"] != expected["data"]:
+        pytest.skip(f"described on {expected['data']}, found {found['data']}")
+    assert found["first_logits_sha256"] == expected["first_logits_sha256"]
+    if found["images"] == expected["images"]:
+        assert found["correct"] == expected["correct"]

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Run every test of the project: `python3 tools/test.py [--fast] [pytest arguments]`.
+
+Linter, types, the Python suites, and the C runtime's suites with every compiler found, sanitisers, and for arm64 under emulation.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from environment import ROOT, enter
+
+_COUNTS = re.compile(r"(\d+) (passed|failed|error|errors|skipped)\b")
+_ZIG = f"{shlex.quote(sys.executable)} -m ziglang cc"
+_SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+
+
+def c_suites() -> Iterator[tuple[str, list[str], dict[str, str], str]]:
+    """(name, compiler and flags, environment, why it cannot run or nothing) of each build of the C suites."""
+    found = [name for name in ("gcc", "clang") if shutil.which(name)]
+    for name in found:
+        yield f"C, {name}", [name], {}, ""
+    yield "C, zig", [_ZIG], {"QD_FREESTANDING": "0"}, ""
+    sanitised = next((name for name in ("clang", "gcc") if name in found), "")
+    why = "" if sanitised else "neither clang nor gcc found"
+    yield "C, ASan + UBSan", [sanitised, *_SANITIZE], {"QD_FREESTANDING": "0"}, why
+    emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+    why = "" if emulator else "qemu-aarch64 not found (apt install qemu-user)"
+    flags = ["-target", "aarch64-linux-musl", "-static"]
+    yield "C, arm64 under qemu", [_ZIG, *flags], {"QD_RUNNER": emulator or "", "QD_FREESTANDING": "0"}, why
+
+
+def run(name: str, command: list[str], environment: dict[str, str] | None = None) -> tuple[int, int, str]:
+    """Run one step, its output going through; (passed, failed, one line of summary)."""
+    print(f"\n=== {name}: {shlex.join(command)}", flush=True)
+    start = time.monotonic()
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    assert process.stdout is not None
+    counts = {"passed": 0, "failed": 0}
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        words = _COUNTS.findall(line)
+        if {word for _, word in words} & {"passed", "failed"}:
+            # The last such line is the closing one.
+            counts = {"passed": 0, "failed": 0}
+            for number, word in words:
+                if word in ("failed", "error", "errors"):
+                    counts["failed"] += int(number)
+                elif word == "passed":
+                    counts["passed"] += int(number)
+    status = process.wait()
+    passed, failed = counts["passed"], counts["failed"]
+    if status != 0:
+        failed = max(failed, 1)
+    elif passed == 0:
+        passed = 1
+    verdict = "ok" if failed == 0 else f"FAILED (exit status {status})"
+    return passed, failed, f"{name:<22} {verdict:<26} {passed:>9,} passed, {failed:,} failed, {time.monotonic() - start:.0f} s"
+
+
+def main() -> int:
+    fast = "--fast" in sys.argv
+    rest = [argument for argument in sys.argv[1:] if argument != "--fast"]
+    python = sys.executable
+    steps: list[tuple[str, list[str], dict[str, str] | None]] = [
+        ("ruff", [python, "-m", "ruff", "check", "."], None),
+        ("mypy", [python, "-m", "mypy"], None),
+        ("pytest", [python, "-m", "pytest", *rest], None),
+    ]
+    skipped = []
+    for name, compiler, environment, why in c_suites():
+        if why:
+            skipped.append(f"{name:<22} not run: {why}")
+        elif not (fast and ("qemu" in name or "ASan" in name or name == "C, clang")):
+            steps.append((name, ["sh", "runtime/tests/run.sh", *compiler], environment))
+    passed = failed = 0
+    lines = []
+    for name, command, step_environment in steps:
+        ok, bad, line = run(name, command, step_environment)
+        # A build of the C suites makes millions of checks; it counts as one test.
+        passed, failed = (passed + (bad == 0), failed + (bad > 0)) if name.startswith("C,") else (passed + ok, failed + bad)
+        lines.append(line)
+    print("\n" + "\n".join([*lines, *skipped]))
+    print(f"\n{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    enter("all")
+    sys.exit(main())
