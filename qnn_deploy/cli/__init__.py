@@ -64,11 +64,24 @@ def group() -> None:
     """
 
 
+class _Interrupted(BaseException):
+    """SIGINT or SIGTERM. Not KeyboardInterrupt: where one passes through ``exec`` of a string (dataclasses, named tuples: any
+    import), CPython ends the process by SIGINT after all, whoever caught it, and the exit status is lost."""
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise _Interrupted
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the status that `errors.Exit` documents."""
-    # A terminated build cleans up like an interrupted one.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(int(invoke(sys.argv[1:] if arguments is None else arguments)))
+    signals = (signal.SIGINT, signal.SIGTERM)  # a terminated build cleans up like an interrupted one
+    for number in signals:
+        signal.signal(number, _interrupt)
+    status = invoke(sys.argv[1:] if arguments is None else arguments)
+    for number in signals:
+        signal.signal(number, signal.SIG_IGN)  # the work is done; what is left is the interpreter's own end
+    sys.exit(int(status))
 
 
 def invoke(arguments: list[str]) -> int:
@@ -79,7 +92,7 @@ def invoke(arguments: list[str]) -> int:
         return status if isinstance(status, int) else Exit.OK
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, _Interrupted):
         print("interrupted", file=sys.stderr)
         return Exit.INTERRUPTED
     except click.ClickException as error:

@@ -43,7 +43,7 @@ class _Sign(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, estimator: str) -> Tensor:
         ctx.save_for_backward(x)
         ctx.estimator = estimator
-        return torch.where(x >= 0, 1.0, -1.0)
+        return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
@@ -82,5 +82,5 @@ def sign(x: Tensor, estimator: str = "clipped") -> Tensor:
 def quantize(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
     """Integer-valued ``clamp(round_half_even(x / scale), low, high)``; the gradient is 1/scale inside the range and 0 outside."""
     if torch.is_grad_enabled():
-        return _Quantize.apply(x, scale, low, high)
+        return _Quantize.apply(x.float(), scale, low, high)  # bfloat16 would round twice
     return quantize_op(x, scale, low, high)

@@ -283,6 +283,18 @@ def test_data_that_does_not_fit(small_build: Path, capsys: Capture, tmp_path: Pa
     assert "labels" in fails(capsys, Exit.BAD_INPUT, "QD0203", "eval", small_build, "--data", f"npy:{tmp_path / 'y.npy'}")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_inside_an_import_ends_with_its_exit_status(number: signal.Signals) -> None:
+    # Imports run exec() on strings, and CPython remembers a KeyboardInterrupt that passed through one.
+    lines = f"""
+import os, qnn_deploy.cli as cli
+cli.group.main = lambda **_: exec("os.kill(os.getpid(), {int(number)})\\nfor _ in range(1000): pass", {{"os": os}})
+cli.main([])
+"""
+    done = subprocess.run([sys.executable, "-c", lines], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (Exit.INTERRUPTED, "interrupted\n")
+
+
 def test_a_terminated_build_leaves_nothing(small_checkpoint: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "qnn_deploy", "build", str(small_checkpoint), "--emit", "qdm", "-o", str(tmp_path / "out")]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
