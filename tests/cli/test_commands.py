@@ -284,14 +284,15 @@ def test_data_that_does_not_fit(small_build: Path, capsys: Capture, tmp_path: Pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_inside_an_import_ends_with_its_exit_status(number: signal.Signals) -> None:
-    # Imports run exec() on strings, and CPython remembers a KeyboardInterrupt that passed through one.
-    lines = f"""
+def test_a_signal_inside_an_import_ends_with_its_exit_status(tmp_path: Path, number: signal.Signals) -> None:
+    # Imports run exec() on strings, and CPython (under -m) remembers a KeyboardInterrupt that passed through one.
+    (tmp_path / "command.py").write_text(f"""
 import os, qnn_deploy.cli as cli
 cli.group.main = lambda **_: exec("os.kill(os.getpid(), {int(number)})\\nfor _ in range(1000): pass", {{"os": os}})
 cli.main([])
-"""
-    done = subprocess.run([sys.executable, "-c", lines], cwd=ROOT, capture_output=True, text=True, timeout=60)
+""")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-m", "command"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (Exit.INTERRUPTED, "interrupted\n")
 
 
