@@ -86,7 +86,8 @@ def train(
                 group["lr"] = learning_rate(recipe, (epoch + step / steps) / recipe.epochs)
             batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             x = resize(augment(images[batch], recipe.crop, recipe.flip, generator), size)
-            logits = forward(x.contiguous(memory_format=torch.channels_last))
+            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                logits = forward(x.contiguous(memory_format=torch.channels_last)).float()
             loss = F.cross_entropy(logits * recipe.logit_scale, labels[batch])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

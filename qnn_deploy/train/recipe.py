@@ -24,6 +24,7 @@ class Recipe:
         sizes: progressive resolution, [[share of epochs done, image size], ...]; empty for full size throughout.
         freeze: progressive freezing, [[share of epochs done, number of quantised layers], ...]: from there on the first layers, and the
             BatchNorms behind them, stay as they are and cost a forward pass only (FreezeOut, Brock et al. 2017).
+        precision: "float32", or "bfloat16" for autocast in training (evaluation is always float32).
         compile: use ``torch.compile`` (needs a C++ compiler; same result up to float rounding in training).
         threads: CPU threads; 0 leaves torch's default.
     """
@@ -41,6 +42,7 @@ class Recipe:
     sizes: tuple[tuple[float, int], ...] = ()
     freeze: tuple[tuple[float, int], ...] = ()
     seed: int = 0
+    precision: str = "float32"
     compile: bool = False
     threads: int = 0
 
@@ -77,6 +79,8 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
         expected = types.get(str(fields[name].type))
         if expected and (not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected)):
             raise UserError("QD0202", f"{name!r} takes {fields[name].type}, not {value!r}", where=str(path))
+    if table.get("precision", "float32") not in ("float32", "bfloat16"):
+        raise UserError("QD0202", f"'precision' takes \"float32\" or \"bfloat16\", not {table['precision']!r}", where=str(path))
     for name in ("sizes", "freeze"):
         if name in table:
             table[name] = tuple((float(share), int(number)) for share, number in table[name])

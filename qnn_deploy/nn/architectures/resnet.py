@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -12,19 +12,23 @@ from qnn_deploy.nn.layers import GlobalSumPool2d, InputZero, QuantConv2d, QuantL
 from qnn_deploy.nn.quantizers import BinaryWeight, Int8Weight, IntActivation, SignActivation
 
 
+ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {"none": lambda channels: nn.Identity(), "prelu": nn.PReLU}
+
+
 class BinaryUnit(nn.Module):
-    """stream + BN(conv(sign(stream))), one binary 3x3 convolution with its own shortcut.
+    """activation(stream + BN(conv(sign(stream)))), one binary 3x3 convolution with its own shortcut.
 
     Where the map shrinks, the shortcut is a 2x2 max-pool (a comparison, hence exact); where it widens,
     the stream is doubled by concatenation.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, activation: str = "none") -> None:
         super().__init__()
         self.stride, self.widen = stride, out_channels // in_channels
         self.sign = SignActivation()
         self.conv = QuantConv2d(in_channels, out_channels, 3, BinaryWeight(), stride=stride, padding=1)
         self.bn = nn.BatchNorm2d(out_channels)
+        self.activation = ACTIVATIONS[activation](out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.bn(self.conv(self.sign(x)))
@@ -32,7 +36,7 @@ class BinaryUnit(nn.Module):
             x = F.max_pool2d(x, self.stride)
         if self.widen > 1:
             x = torch.cat([x] * self.widen, dim=1)
-        return y + x
+        return self.activation(y + x)
 
 
 class BinaryResNet(nn.Module):
@@ -43,10 +47,16 @@ class BinaryResNet(nn.Module):
         channels: widths of the stages.
         classes: number of logits.
         zero: zero point of each input channel.
+        activation: on the stream after each unit, "none" (Bi-Real Net) or "prelu" (one slope a channel; ReActNet, Liu et al. 2020).
     """
 
     def __init__(
-        self, blocks: int = 3, channels: Sequence[int] = (16, 32, 64), classes: int = 10, zero: Sequence[int] = (125, 123, 114)
+        self,
+        blocks: int = 3,
+        channels: Sequence[int] = (16, 32, 64),
+        classes: int = 10,
+        zero: Sequence[int] = (125, 123, 114),
+        activation: str = "none",
     ) -> None:
         super().__init__()
         self.input_shape = (3, 32, 32)
@@ -57,7 +67,7 @@ class BinaryResNet(nn.Module):
         width = channels[0]
         for stage, out in enumerate(channels):
             for unit in range(2 * blocks):
-                units.append(BinaryUnit(width, out, 2 if stage > 0 and unit == 0 else 1))
+                units.append(BinaryUnit(width, out, 2 if stage > 0 and unit == 0 else 1, activation))
                 width = out
         self.units = nn.Sequential(*units)
         self.features = IntActivation(8)

@@ -1,0 +1,104 @@
+"""ResNet-20 and its relatives with quantised weights and integer activations: the networks of the weight-quantisation papers, made deployable.
+
+TTQ, XNOR-Net, TGA and the ablations change the weights only; here the activations are integers too (int8 by default), so that every
+sum is exact on the device. ``weights = "float"`` with ``activations = "float"`` is the baseline: the same graph in full precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from qnn_deploy.nn.layers import GlobalSumPool2d, InputZero, QuantConv2d, QuantLinear
+from qnn_deploy.nn.quantizers import activation_quantizer, weight_quantizer
+
+Spec = str | Mapping[str, Any]
+FLOAT = "float"
+
+
+def conv3x3(in_channels: int, out_channels: int, weights: Spec, stride: int = 1) -> nn.Module:
+    """A 3x3 convolution, padded by 1, with the weight quantiser ``weights`` ("float" for none)."""
+    if weights == FLOAT:
+        return nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+    return QuantConv2d(in_channels, out_channels, 3, weight_quantizer(weights), stride=stride, padding=1)
+
+
+def activation(spec: Spec) -> nn.Module:
+    """An activation quantiser, or the identity for "float"."""
+    return nn.Identity() if spec == FLOAT else activation_quantizer(spec)
+
+
+class Block(nn.Module):
+    """relu(x + BN(conv(q(relu(BN(conv(q(x)))))))) with q the activation quantiser; x is the real-valued stream.
+
+    Where the map shrinks the shortcut takes every second pixel; where it widens it is repeated over the new channels. Both are exact.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, weights: Spec, activations: Spec) -> None:
+        super().__init__()
+        self.stride, self.widen = stride, out_channels // in_channels
+        self.quant1 = activation(activations)
+        self.conv1 = conv3x3(in_channels, out_channels, weights, stride)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.quant2 = activation(activations)
+        self.conv2 = conv3x3(out_channels, out_channels, weights)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(self.quant1(x))))
+        y = self.bn2(self.conv2(self.quant2(y)))
+        if self.stride > 1:
+            x = F.max_pool2d(x, 1, self.stride)
+        if self.widen > 1:
+            x = torch.cat([x] * self.widen, dim=1)
+        return F.relu(y + x)
+
+
+class QuantResNet(nn.Module):
+    """ResNet of ``6 n + 2`` layers on [N, 3, 32, 32] uint8 (He et al. 2016, the CIFAR-10 form).
+
+    Args:
+        blocks: residual blocks in each of the three stages (3 for ResNet-20).
+        channels: widths of the stages.
+        classes: number of logits.
+        zero: zero point of each input channel.
+        weights, activations: quantisers of the layers between (see `quantizers`); "float" for none.
+        first, last: weight quantisers of the first convolution and of the classifier.
+    """
+
+    def __init__(
+        self,
+        blocks: int = 3,
+        channels: Sequence[int] = (16, 32, 64),
+        classes: int = 10,
+        zero: Sequence[int] = (125, 123, 114),
+        weights: Spec = "int8",
+        activations: Spec = "int8",
+        first: Spec = "int8",
+        last: Spec = "int8",
+    ) -> None:
+        super().__init__()
+        self.input_shape = (3, 32, 32)
+        self.input = InputZero(zero)
+        self.stem = conv3x3(3, channels[0], first)
+        self.stem_bn = nn.BatchNorm2d(channels[0])
+        layers: list[nn.Module] = []
+        width = channels[0]
+        for stage, out in enumerate(channels):
+            for block in range(blocks):
+                layers.append(Block(width, out, 2 if stage > 0 and block == 0 else 1, weights, activations))
+                width = out
+        self.blocks = nn.Sequential(*layers)
+        self.features = activation(activations)
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()) if activations == FLOAT else GlobalSumPool2d()
+        self.pooled = activation(activations)
+        self.head = nn.Linear(width, classes) if last == FLOAT else QuantLinear(width, classes, weight_quantizer(last), bias=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.stem_bn(self.stem(self.input(x))))
+        x = self.features(self.blocks(x))
+        return self.head(self.pooled(self.pool(x)))
