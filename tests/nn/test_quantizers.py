@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from qnn_deploy.errors import UserError  # noqa: E402
 from qnn_deploy.nn.estimators import ESTIMATORS  # noqa: E402
 from qnn_deploy.nn.functional import quantize, sign  # noqa: E402
 from qnn_deploy.nn.layers import InputZero, QuantConv2d, QuantLinear  # noqa: E402
@@ -33,7 +34,7 @@ def test_gradients_are_the_published_ones(name: str, expected: list[float]) -> N
 
 
 def test_unknown_estimator() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(UserError, match="unknown estimator"):
         sign(torch.zeros(1), "steepest")
 
 
