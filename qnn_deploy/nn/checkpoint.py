@@ -157,15 +157,18 @@ def _read(path: Path) -> Any:
 def _misfit(model: nn.Module, state: dict[str, Tensor]) -> str | None:
     """Why ``state`` does not belong to ``model`` (built on the meta device); None where it does."""
     expected = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in model.state_dict().items()}
-    optional: set[str] = set()
     for prefix, layer in model.named_modules():
         if isinstance(layer, QuantLayer):
+            assert layer.weight is not None
+            for name in [each for each in expected if each.startswith(f"{prefix}.quantizer.")]:
+                del expected[name]
             shape, _ = expected.pop(f"{prefix}.weight")
+            with torch.no_grad():
+                _, scale = layer.quantizer.eval()(layer.weight)
             expected[f"{prefix}.weight_int"] = (shape, torch.int8)
-            expected[f"{prefix}.weight_scale"] = ((shape[0],), torch.float32)
-            if layer.quantizer.bits == 1:
-                optional.add(f"{prefix}.weight_scale")
-    missing = sorted(set(expected) - set(state) - optional)
+            if scale is not None:
+                expected[f"{prefix}.weight_scale"] = (tuple(scale.shape), torch.float32)
+    missing = sorted(set(expected) - set(state))
     unknown = sorted(set(state) - set(expected))
     if missing or unknown:
         return f"missing {missing[0]}" if missing else f"unknown tensor {unknown[0]}"
@@ -181,10 +184,12 @@ def _bad_weights(model: nn.Module, state: dict[str, Tensor]) -> str | None:
     for prefix, layer in model.named_modules():
         if isinstance(layer, QuantLayer):
             weight = state[f"{prefix}.weight_int"]
+            low, high = layer.quantizer.levels
             if layer.quantizer.bits == 1 and not bool((weight.abs() == 1).all()):
                 return f"{prefix}.weight_int is binary but holds a value other than -1 and +1"
-            if layer.quantizer.bits != 1 and bool((weight == -128).any()):
-                return f"{prefix}.weight_int holds -128; weights lie in [-127, 127]"
+            if weight.numel() and (int(weight.min()) < low or int(weight.max()) > high):
+                value = int(weight.min()) if int(weight.min()) < low else int(weight.max())
+                return f"{prefix}.weight_int holds {value}; its weights lie in [{low}, {high}]"
     return None
 
 

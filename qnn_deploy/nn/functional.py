@@ -252,3 +252,31 @@ def quantize(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
     if torch.is_grad_enabled():
         return _Quantize.apply(x.float(), scale, low, high)  # bfloat16 would round twice
     return quantize_op(x, scale, low, high)
+
+
+class _QuantizeLearned(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, low: int, high: int, rounding: bool) -> Tensor:
+        ctx.save_for_backward(x, scale)
+        ctx.bounds, ctx.rounding = (low, high), rounding
+        return torch.clamp(torch.round(x / scale), low, high)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        x, scale = ctx.saved_tensors
+        low, high = ctx.bounds
+        v = x / scale
+        inside = grad * ((v >= low) & (v <= high)) / scale
+        of_scale = -(inside * (v if ctx.rounding else torch.round(v))).sum()
+        return inside, of_scale.reshape(scale.shape), None, None, None
+
+
+def quantize_learned(x: Tensor, scale: Tensor, low: int, high: int, *, rounding: bool) -> Tensor:
+    """`quantize` whose scale (0-d) has a gradient: of the integers q by s, inside the range, -(x / s) / s or -q / s; outside it 0.
+
+    With s multiplied back behind it (or a BatchNorm, which does not see s at all) the gradient of ``s * q`` by s becomes
+    the published one: outside the range ``low`` or ``high``, inside it ``q - x / s`` with ``rounding`` (LSQ), 0 without (PACT).
+    """
+    if torch.is_grad_enabled():
+        return _QuantizeLearned.apply(x.float(), scale, low, high, rounding)
+    return quantize_op(x, scale, low, high)

@@ -12,18 +12,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from qnn_deploy.nn.gradients import asymmetric_weight
+from qnn_deploy.nn.quantizers._base import FoldedWeight
+
+_HALVES = ("positive_int", "negative_int", "positive_scale", "negative_scale")
+
 
 class QuantLayer(nn.Module):
     """The half that convolution and dense layers share: a latent or folded weight behind one accessor.
 
     Args:
         shape: weight shape, output channels first.
-        quantizer: a weight quantiser of `quantizers`.
+        quantizer: a weight quantiser of `quantizers`; a folded layer keeps a `FoldedWeight` in its place.
     """
 
     weight: nn.Parameter | None
     weight_int: Tensor | None
     weight_scale: Tensor | None
+    quantizer: nn.Module
 
     def __init__(self, shape: Sequence[int], quantizer: nn.Module) -> None:
         super().__init__()
@@ -31,36 +37,83 @@ class QuantLayer(nn.Module):
         self.weight = nn.Parameter(torch.empty(*shape))
         self.register_buffer("weight_int", None)
         self.register_buffer("weight_scale", None)
+        # The two halves of a folded asymmetric weight, so that an exported graph holds them as constants.
+        for name in _HALVES:
+            self.register_buffer(name, None, persistent=False)
         if quantizer.bits == 1:
             nn.init.uniform_(self.weight, -0.1, 0.1)
         else:
             nn.init.kaiming_normal_(self.weight)
+        self.reset_quantizer()
+
+    @property
+    def asymmetric(self) -> bool:
+        """True where positive and negative integers have scales of their own."""
+        return getattr(self.quantizer, "asymmetric", False)
 
     @property
     def folded(self) -> bool:
         """True after `fold`: integers and scale are stored, the latent weight is gone."""
         return self.weight is None
 
+    def reset_quantizer(self) -> None:
+        """Set what the quantiser learns (thresholds, scales) to its initial values for the present weight, say after loading one."""
+        if self.weight is not None and hasattr(self.quantizer, "attach"):
+            self.quantizer.attach(self.weight.detach())
+
     def quantized_weight(self) -> tuple[Tensor, Tensor | None]:
-        """(integer-valued float weight of shape [out, ...], scale of shape [out] or None)."""
+        """(integer-valued float weight [out, ...], scale: None, [] or [out]; [2] or [2, out] where ``asymmetric``)."""
         if self.weight is None:
             assert self.weight_int is not None
             return self.weight_int.to(torch.float32), self.weight_scale
-        return self.quantizer(self.weight)
+        integers, scale = self.quantizer(self.weight)
+        return integers, scale
 
     @torch.no_grad()
     def fold(self) -> None:
         """Replace the latent weight by its integers (int8) and scale, for good. No effect on a folded layer."""
         if self.weight is None:
             return
-        integers, scale = self.quantizer(self.weight)
-        self.set_folded(integers.to(torch.int8), scale)
+        integers, scale = self.quantizer.eval()(self.weight)
+        self.set_folded(integers.to(torch.int8), None if scale is None else scale.detach().clone())
 
     def set_folded(self, integers: Tensor, scale: Tensor | None) -> None:
-        """Install folded weights (int8 ``integers``, float32 ``scale`` of shape [out] or None) as `fold` would."""
+        """Install folded weights (int8 ``integers``, float32 ``scale`` as `quantized_weight` gives it) as `fold` would."""
         self.weight = None
         self.weight_int = integers
         self.weight_scale = scale
+        self.quantizer = FoldedWeight(self.quantizer)
+        if self.asymmetric and scale is not None:
+            self.positive_int, self.negative_int = integers.clamp(min=0), integers.neg().clamp(min=0)
+            self.positive_scale, self.negative_scale = scale[0].clone(), -scale[1]
+
+    def sums(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The layer's linear map, [N, out, ...]."""
+        raise NotImplementedError
+
+    def scaled_sums(self, x: Tensor) -> Tensor:
+        """``sums(x, integers) * scale``; with an asymmetric weight ``sums(x, positive) * scale[0] + sums(x, negative) * -scale[1]``,
+        positive and negative being 1 where the integer is +1 and -1.
+
+        In training an asymmetric weight is scaled before its one sum: half the work, equal up to float32 rounding.
+        """
+        if self.weight is None and self.asymmetric:
+            halves = [getattr(self, name) for name in _HALVES]
+            return self._two_sums(x, halves[0].to(torch.float32), halves[1].to(torch.float32), halves[2], halves[3])
+        weight, scale = self.quantized_weight()
+        if scale is None:
+            return self.sums(x, weight)
+        if not self.asymmetric:
+            return self._scale(self.sums(x, weight), scale)
+        if self.training:
+            return self.sums(x, asymmetric_weight(weight, scale))
+        return self._two_sums(x, weight.clamp(min=0), weight.neg().clamp(min=0), scale[0], -scale[1])
+
+    def _two_sums(self, x: Tensor, positive: Tensor, negative: Tensor, positive_scale: Tensor, negative_scale: Tensor) -> Tensor:
+        return self._scale(self.sums(x, positive), positive_scale) + self._scale(self.sums(x, negative), negative_scale)
+
+    def _scale(self, y: Tensor, scale: Tensor) -> Tensor:
+        return y * (scale.reshape(-1, *[1] * (y.dim() - 2)) if scale.dim() == 1 else scale)
 
 
 class QuantConv2d(QuantLayer):
@@ -72,10 +125,11 @@ class QuantConv2d(QuantLayer):
         super().__init__((out_channels, in_channels, kernel_size, kernel_size), quantizer)
         self.stride, self.padding = stride, padding
 
+    def sums(self, x: Tensor, weight: Tensor) -> Tensor:
+        return F.conv2d(x, weight, None, self.stride, self.padding)
+
     def forward(self, x: Tensor) -> Tensor:
-        weight, scale = self.quantized_weight()
-        y = F.conv2d(x, weight, None, self.stride, self.padding)
-        return y if scale is None else y * scale.reshape(-1, 1, 1)
+        return self.scaled_sums(x)
 
 
 class QuantLinear(QuantLayer):
@@ -85,11 +139,11 @@ class QuantLinear(QuantLayer):
         super().__init__((out_features, in_features), quantizer)
         self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
 
+    def sums(self, x: Tensor, weight: Tensor) -> Tensor:
+        return F.linear(x, weight)
+
     def forward(self, x: Tensor) -> Tensor:
-        weight, scale = self.quantized_weight()
-        y = F.linear(x, weight)
-        if scale is not None:
-            y = y * scale
+        y = self.scaled_sums(x)
         return y if self.bias is None else y + self.bias
 
 
