@@ -33,7 +33,7 @@ CODES: dict[str, tuple[Exit, str]] = {
     "QD0301": (Exit.UNDEPLOYABLE, "an operator cannot be lowered"),
     "QD0302": (Exit.UNDEPLOYABLE, "a shape is dynamic"),
     "QD0303": (Exit.UNDEPLOYABLE, "an accumulator could overflow"),
-    "QD0304": (Exit.UNDEPLOYABLE, "a BatchNorm holds NaN, Inf or a negative variance"),
+    "QD0304": (Exit.UNDEPLOYABLE, "a BatchNorm or PReLU holds NaN, Inf or a negative variance"),
     "QD0305": (Exit.UNDEPLOYABLE, "weights are not the integers that they must be"),
     "QD0306": (Exit.UNDEPLOYABLE, "an activation function takes a value that cannot be packed"),
     "QD0307": (Exit.UNDEPLOYABLE, "a reduction runs over floats"),

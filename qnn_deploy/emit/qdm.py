@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 import zlib
 
-from qnn_deploy.ir.program import ALIGNMENT, Op, Opcode, Program, Slot, align, constant_dtype
+from qnn_deploy.ir.program import ALIGNMENT, Op, Opcode, Program, Slot, Step, align, constant_dtype
 
 MAGIC = b"QDM\x1a"
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 NONE = 0xFFFF
 HEADER_BYTES, BUFFER_BYTES, OP_BYTES, CONSTANT_BYTES = 64, 24, 96, 16
 
@@ -46,7 +46,12 @@ def encode(program: Program) -> bytes:
     offsets = (HEADER_BYTES, ops_at, constants_at, names_at, names_size)
     tail = struct.pack("<10IHHI", flags, *counts, *offsets, program.arena, program.input, program.output, 0)
     checked = tail + bytes(body)
-    return MAGIC + struct.pack("<HHII", MAJOR, MINOR, size, zlib.crc32(checked)) + checked
+    return MAGIC + struct.pack("<HHII", MAJOR, minor_version(program), size, zlib.crc32(checked)) + checked
+
+
+def minor_version(program: Program) -> int:
+    """The oldest minor version that has everything in ``program``: runtimes of that version run it."""
+    return 1 if any(op.steps & Step.PRELU for op in program.ops) else 0
 
 
 def _op(op: Op, name_at: int, name_size: int) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qnn_deploy.emit.qdm import BUFFER_BYTES, CONSTANT_BYTES, HEADER_BYTES, MAGIC, MAJOR, MINOR, NONE, OP_BYTES
+from qnn_deploy.emit.qdm import BUFFER_BYTES, CONSTANT_BYTES, HEADER_BYTES, MAGIC, MAJOR, MINOR, NONE, OP_BYTES, minor_version
 from qnn_deploy.errors import UserError
 from qnn_deploy.ir.program import NUMPY_DTYPE, Buffer, Conv, DType, Epilogue, Op, Opcode, Program, Slot, Step, Weights
 
@@ -33,9 +33,12 @@ def decode(data: bytes, *, where: str = "") -> Program:
     if zlib.crc32(data[16:]) != crc:
         raise UserError("QD0103", "the packed model was altered (its checksum differs)", where=where, help="copy or build it again")
     try:
-        return _tables(data)
+        program = _tables(data)
     except (struct.error, ValueError, IndexError, KeyError) as error:
         raise UserError("QD0103", f"the packed model is malformed: {error}", where=where) from error
+    if minor < minor_version(program):
+        raise UserError("QD0103", f"the packed model says format {major}.{minor} and uses what a later version added", where=where)
+    return program
 
 
 def _tables(data: bytes) -> Program:

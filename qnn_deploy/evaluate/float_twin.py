@@ -67,6 +67,8 @@ def _counterpart(graph: ir.Graph, node: ir.Node) -> list[ir.Node]:
     if node.op_type in ("Scale", "Bias"):
         op = "Mul" if node.op_type == "Scale" else "Add"
         return [ir.node(op, [x, constant("value", channels(1))], name=f"{name}.{op}")]
+    if node.op_type == "PRelu":
+        return [ir.node("PRelu", [x, constant("slope", channels(1))], name=f"{name}.prelu")]
     if node.op_type == "Sign":
         return [ir.node("Relu", [x], name=f"{name}.relu")]
     if node.op_type == "Quantize":

@@ -73,13 +73,14 @@ class Step(enum.IntFlag):
     ADD = 8
     RELU = 16
     CLIP = 32
+    PRELU = 64
 
 
 NO_STEPS = Step(0)
 
 
 class Slot(enum.IntEnum):
-    """Which of an operator's eight constants is which."""
+    """Which of an operator's eight constants is which; the last one has a meaning per operator."""
 
     WEIGHTS = 0
     ZERO = 1
@@ -89,6 +90,7 @@ class Slot(enum.IntEnum):
     BN_B = 5
     BIAS = 6
     MASK = 7
+    SLOPE = 7  # of a stream, which has no mask
 
 
 def bits_stride(channels: int) -> int:

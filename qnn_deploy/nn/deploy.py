@@ -45,9 +45,10 @@ class _Tracer(fx.Tracer):
 def deploy(model: nn.Module) -> nn.Module:
     """A folded copy of ``model`` in which every sign right behind a convolution or dense layer (with BatchNorm, scales or pooling
     between) is a `ThresholdActivation` on the integer accumulator. Same input, same logits, bit for bit.
+    Where a PReLU or LeakyReLU of negative slope makes such a function switch twice, the layer stays as it is.
 
     Raises:
-        UserError: QD0309 where such a function is not monotone, with the layer, channel and accumulator.
+        UserError: QD0309 where such a function is not monotone for any other reason, with the layer and channel.
     """
     model = fold(copy.deepcopy(model))
     with torch.no_grad():
@@ -72,7 +73,7 @@ def _replace(traced: fx.GraphModule, graph: fx.Graph, modules: dict[str, nn.Modu
         module = modules[node.target]  # type: ignore[index]
         if isinstance(module, (QuantConv2d, QuantLinear)):
             break
-        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.ReLU, nn.Hardtanh)):
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.ReLU, nn.PReLU, nn.LeakyReLU, nn.Hardtanh)):
             chain.insert(0, module)
         elif not (isinstance(module, nn.MaxPool2d) and _is_reduction(modules, node.args[0])):
             return
@@ -83,7 +84,10 @@ def _replace(traced: fx.GraphModule, graph: fx.Graph, modules: dict[str, nn.Modu
     assert isinstance(layer, QuantLayer) and layer.weight_int is not None
     if isinstance(layer, QuantLinear) and layer.bias is not None:
         return
-    threshold, direction = _scan(layer, chain, _largest_input(modules, node.args[0]), str(node.target))
+    found = _scan(layer, chain, _largest_input(modules, node.args[0]), str(node.target))
+    if found is None:
+        return
+    threshold, direction = found
     path = f"{str(sign.target).replace('.', '_')}_threshold"
     traced.add_submodule(path, ThresholdActivation(threshold, direction))
     modules[path] = traced.get_submodule(path)
@@ -116,8 +120,18 @@ def _largest_input(modules: dict[str, nn.Module], node: object) -> int:
     return 255
 
 
-def _scan(layer: QuantLayer, chain: list[nn.Module], largest_input: int, name: str) -> tuple[Tensor, Tensor]:
-    """Thresholds and directions [C] of sign(chain(acc * scale)) over every integer that the layer's accumulator can reach."""
+def _turns(module: nn.Module) -> bool:
+    """True for an activation that falls below 0 and rises above."""
+    if isinstance(module, nn.PReLU):
+        return bool((module.weight < 0).any())
+    return isinstance(module, nn.LeakyReLU) and module.negative_slope < 0
+
+
+def _scan(layer: QuantLayer, chain: list[nn.Module], largest_input: int, name: str) -> tuple[Tensor, Tensor] | None:
+    """Thresholds and directions [C] of sign(chain(acc * scale)) over every integer that the layer's accumulator can reach.
+
+    None where a negative slope makes it switch twice.
+    """
     weight = layer.weight_int.float()  # type: ignore[union-attr]
     # A superset of the attainable accumulators (zero points narrow it further) costs time, never exactness.
     bound = int(weight.abs().flatten(1).sum(1).max()) * largest_input
@@ -131,7 +145,7 @@ def _scan(layer: QuantLayer, chain: list[nn.Module], largest_input: int, name: s
     for low in range(-bound, bound + 1, _CHUNK):
         grid = torch.arange(low, min(low + _CHUNK, bound + 1), dtype=torch.float32)
         x = grid[:, None].repeat(1, channels)
-        values = x * layer.weight_scale if layer.weight_scale is not None else x
+        values = x * layer.weight_scale if layer.weight_scale is not None else x.clone()  # activations may work in place
         values = values[:, :, None, None] if four_d else values
         for module in chain:
             values = module(values)
@@ -146,6 +160,8 @@ def _scan(layer: QuantLayer, chain: list[nn.Module], largest_input: int, name: s
         last = torch.maximum(last, torch.where(positive, x, -bound - 1.0).amax(0))
         previous = end = bits[-1]
     if bool((changes > 1).any()):
+        if any(_turns(module) for module in chain):
+            return None
         channel = int((changes > 1).nonzero()[0])
         raise UserError("QD0309", f"the activation of channel {channel} is not monotone in its accumulator", where=f"layer {name}")
     rising = end >= start

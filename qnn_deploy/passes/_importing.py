@@ -40,17 +40,18 @@ def findings_of(model: ir.Model) -> list[QnnDeployError]:
 
 
 def channel_vector(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32] | None:
-    """``array`` as [C] or [1] values along axis 1 of a tensor of ``shape``; None where it differs along another axis."""
+    """``array`` as [C] or [1] values along axis 1 of a tensor of ``shape``; None where it differs along another axis. +0 and -0 differ."""
     if array.ndim > len(shape):
         return None
     array = array.reshape((1,) * (len(shape) - array.ndim) + array.shape).astype(np.float32)
     if any(size not in (1, wanted) for size, wanted in zip(array.shape, shape, strict=True)):
         return None
     vector = array[(slice(0, 1), slice(None), *[slice(0, 1)] * (len(shape) - 2))]
-    if not np.array_equal(np.broadcast_to(vector, array.shape), array):
+    if np.broadcast_to(vector, array.shape).tobytes() != array.tobytes():
         return None
     flat = np.ascontiguousarray(vector.reshape(-1))
-    return flat[:1] if bool(np.all(flat == flat[0])) else flat
+    bits = flat.view(np.int32)
+    return flat[:1] if bool(np.all(bits == bits[0])) else flat
 
 
 def power_of_two(value: float) -> bool:

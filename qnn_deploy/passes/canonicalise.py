@@ -16,6 +16,7 @@ from qnn_deploy.passes.normalise_flatten import NormaliseFlatten
 from qnn_deploy.passes.normalise_gemm import NormaliseGemm
 from qnn_deploy.passes.normalise_input import NormaliseInput
 from qnn_deploy.passes.normalise_pool import NormalisePool
+from qnn_deploy.passes.normalise_prelu import NormalisePRelu
 from qnn_deploy.passes.recognise_quantize import RecogniseQuantize
 from qnn_deploy.passes.recognise_sign import RecogniseSign
 from qnn_deploy.passes.refuse_rest import RefuseRest
@@ -36,6 +37,7 @@ CANONICALISE: tuple[type[LevelPass], ...] = (
     RecogniseQuantize,
     RemoveUnread,  # the insides of what was recognised
     NormaliseBatchNorm,
+    NormalisePRelu,
     NormaliseFlatten,
     NormalisePool,  # behind the clamps, since both use Max and Min
     NormaliseConv,

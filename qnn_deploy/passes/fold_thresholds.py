@@ -4,6 +4,9 @@
 
 A channel whose function falls has its weights negated, so that every threshold reads ``acc >= t``. A max-pool moves behind the
 threshold: max commutes with a rising function and becomes min under a falling one.
+
+A PRelu with a negative slope turns back at 0. Where the whole function then switches twice, or a max-pool stands before it,
+the layer keeps its operators: they are exact as they are.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ _REDUCTIONS = ("Conv", "Dense")
 
 
 class FoldThresholds(LevelPass):
-    """Fold every Sign that only an accumulator decides.
+    """Fold every Sign that only an accumulator decides (QD0309 where such a function switches back without a PRelu that explains it).
 
     Attributes:
         proofs: one record per folded layer, after `call`.
@@ -53,10 +56,15 @@ class FoldThresholds(LevelPass):
         return bool(self.proofs)
 
     def _fold(self, graph: ir.Graph, reduction: ir.Node, chain: list[ir.Node], sign: ir.Node, ranges: Ranges) -> None:
+        pools = [index for index, node in enumerate(chain) if node.op_type == "MaxPool"]
+        if pools and _turns(chain[pools[0] :]):
+            return
         span = ranges[reduction.outputs[0]]
         rank = len(reduction.outputs[0].shape)  # type: ignore[arg-type]
         result = scan(chain, span.low, span.high, rank)
         if result.broken is not None:
+            if _turns(chain):
+                return
             channel, accumulator = result.broken
             message = f"the activation of channel {channel} switches back at accumulator {accumulator}"
             self.fail(UserError("QD0309", message, where=location(reduction)))
@@ -104,6 +112,11 @@ class FoldThresholds(LevelPass):
         value.name = output_name
         constants = int(np.isin(result.threshold, (2**31 - 1, -(2**31))).sum())
         self.proofs.append(ThresholdProof(reduction.name or "", channels, result.checked, result.violations, int(falling.sum()), constants))
+
+
+def _turns(chain: list[ir.Node]) -> bool:
+    """True where a PRelu of ``chain`` has a negative slope: it falls below 0 and rises above."""
+    return any(bool((node.inputs[1].const_value.numpy() < 0).any()) for node in chain if node.op_type == "PRelu")  # type: ignore[union-attr]
 
 
 def _direction(chain: list[ir.Node], channels: int) -> NDArray[np.int64]:

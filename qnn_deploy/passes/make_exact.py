@@ -81,7 +81,7 @@ class MakeExact(LevelPass):
                 for index, value in enumerate(node.inputs):
                     node.replace_input_with(index, _as_float(graph, node, value, index))  # type: ignore[arg-type]
             node.outputs[0].type = ir.TensorType(node.inputs[0].dtype)  # type: ignore[union-attr, arg-type]
-        elif kind in ("Add", "Relu", "Clip", "MaxPool"):
+        elif kind in ("Add", "Relu", "PRelu", "Clip", "MaxPool"):
             for index, value in enumerate(node.inputs[: 2 if kind == "Add" else 1]):
                 node.replace_input_with(index, _as_float(graph, node, value, index))  # type: ignore[arg-type]
         if new is not None and span is not None:

@@ -15,6 +15,7 @@ _ROLES = {
     (DOMAIN, "SubtractZero"): ("", "zero"),
     (DOMAIN, "Scale"): ("", "scale"),
     (DOMAIN, "Bias"): ("", "bias"),
+    (DOMAIN, "PRelu"): ("", "slope"),
     (DOMAIN, "Quantize"): ("", "step"),
 }
 

@@ -12,7 +12,7 @@ from qnn_deploy.passes._base import LevelPass
 from qnn_deploy.passes.ranges import Ranges, analyse
 from qnn_deploy.passes.scan import evaluate
 
-ELEMENTWISE = ("BatchNormalization", "BatchNorm", "Scale", "Bias", "Relu", "Clip", "MaxPool", "Cast")
+ELEMENTWISE = ("BatchNormalization", "BatchNorm", "Scale", "Bias", "Relu", "PRelu", "Clip", "MaxPool", "Cast")
 _HELP = "torch.sign(0) is 0, a third value: use qnn_deploy.nn.functional.sign or torch.where(x >= 0, 1.0, -1.0)"
 
 

@@ -18,8 +18,6 @@ _HELPS = {
     "Greater": "a sign is torch.where(x >= 0, 1.0, -1.0), with sign(0) = +1, or qnn_deploy.nn.functional.sign",
     "Round": "a quantiser is torch.clamp(torch.round(x / scale), low, high), or qnn_deploy.nn.functional.quantize",
     "Mul": "only products with constants can be deployed",
-    "PRelu": "use ReLU or Hardtanh",
-    "LeakyRelu": "use ReLU or Hardtanh",
     "Transpose": "keep maps in the order N, C, H, W",
     "Cast": "keep to float32",
 }

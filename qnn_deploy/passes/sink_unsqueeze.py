@@ -9,7 +9,7 @@ from qnn_deploy.ir.edit import DOMAIN, add_initializer, attribute, constant, ins
 from qnn_deploy.passes._importing import ImportPass
 
 _ELEMENTWISE = {
-    *((DOMAIN, name) for name in ("Scale", "Bias", "Sign", "Quantize")),
+    *((DOMAIN, name) for name in ("Scale", "Bias", "PRelu", "Sign", "Quantize")),
     *(("", name) for name in ("BatchNormalization", "Relu", "Clip", "Sign", "Add", "Concat")),
 }
 

@@ -13,7 +13,15 @@ import onnx_ir as ir
 from qnn_deploy.ir.program import Step
 
 CONVOLUTIONS = ("Conv", "BinaryConv", "Dense", "BinaryDense")
-STEPS = {"Scale": Step.SCALE, "BatchNorm": Step.BATCH_NORM, "Bias": Step.BIAS, "Add": Step.ADD, "Relu": Step.RELU, "Clip": Step.CLIP}
+STEPS = {
+    "Scale": Step.SCALE,
+    "BatchNorm": Step.BATCH_NORM,
+    "Bias": Step.BIAS,
+    "Add": Step.ADD,
+    "Relu": Step.RELU,
+    "Clip": Step.CLIP,
+    "PRelu": Step.PRELU,
+}
 VIEWS = ("Flatten", "SubtractZero")
 
 

@@ -28,6 +28,7 @@ _SIMPLE = {
     "Concat": Opcode.CONCAT,
 }
 
+_STEP_SLOTS = {"Scale": [Slot.SCALE], "BatchNorm": [Slot.BN_A, Slot.BN_B], "Bias": [Slot.BIAS], "PRelu": [Slot.SLOPE]}
 _TAKES = {
     Opcode.SIGN: (DType.F32,),
     Opcode.BIT_POOL: (DType.BITS,),
@@ -211,9 +212,9 @@ class _Planner:
         for node in nodes:
             if node.op_type != "Cast":
                 steps |= STEPS[node.op_type]
-            if node.op_type in ("Scale", "Bias", "BatchNorm"):
+            if node.op_type in _STEP_SLOTS:
                 channels = self._channels(node)
-                for position, slot in enumerate({"Scale": [Slot.SCALE], "Bias": [Slot.BIAS]}.get(node.op_type, [Slot.BN_A, Slot.BN_B]), 1):
+                for position, slot in enumerate(_STEP_SLOTS[node.op_type], 1):
                     array = _constant(node, position).astype(np.float32).reshape(-1)
                     if array.size not in (1, channels):
                         raise UserError(

@@ -1,11 +1,11 @@
-/* Constants of the file format 1.0 (docs/qdm.md). */
+/* Constants of the file format 1.1 (docs/qdm.md). */
 #ifndef QD_FORMAT_H
 #define QD_FORMAT_H
 
 #include <stdint.h>
 
 #if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "format 1.0 uses constants in place: little-endian machines only"
+#error "format 1.x uses constants in place: little-endian machines only"
 #endif
 
 enum {
@@ -28,7 +28,9 @@ enum {
     QD_STEP_ADD = 8,
     QD_STEP_RELU = 16,
     QD_STEP_CLIP = 32,
-    QD_STEP_ALL = 63
+    QD_STEP_PRELU = 64, /* since 1.1 */
+    QD_STEP_ALL_1_0 = 63,
+    QD_STEP_ALL = 127
 };
 
 /* Slots of the constants of an operator. */
@@ -41,6 +43,7 @@ enum {
     QD_C_NORM_B,
     QD_C_BIAS,
     QD_C_MASK,
+    QD_C_SLOPE = QD_C_MASK, /* of a stream, which has no mask; since 1.1 */
     QD_C_COUNT
 };
 

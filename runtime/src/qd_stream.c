@@ -32,6 +32,10 @@ qd_stream qd_stream_of(const qd_job *job) {
         steps.low = real(op->reals[0]);
         steps.high = real(op->reals[1]);
     }
+    if (op->steps & QD_STEP_PRELU) {
+        steps.slope = (const float *)qd_constant_data(model, op->constants[QD_C_SLOPE]);
+        steps.slope_step = qd_load_constant(model, op->constants[QD_C_SLOPE]).count > 1;
+    }
     return steps;
 }
 

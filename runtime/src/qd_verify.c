@@ -35,7 +35,7 @@ static int check_header(qd_model *model, const uint8_t *data, size_t size, qd_er
     static const uint8_t magic[4] = {0x51, 0x44, 0x4D, 0x1A};
     qd_cursor in;
     const uint8_t *found;
-    uint16_t major, minor;
+    uint16_t major;
     uint32_t file_size, crc, reserved;
 
     in.p = data;
@@ -45,7 +45,7 @@ static int check_header(qd_model *model, const uint8_t *data, size_t size, qd_er
     if (!found) return file_error(error, QD_TRUNCATED);
     if (memcmp(found, magic, sizeof magic) != 0) return file_error(error, QD_MAGIC);
     major = qd_u16(&in);
-    minor = qd_u16(&in);
+    model->minor = qd_u16(&in);
     file_size = qd_u32(&in);
     crc = qd_u32(&in);
     model->flags = qd_u32(&in);
@@ -62,7 +62,7 @@ static int check_header(qd_model *model, const uint8_t *data, size_t size, qd_er
     model->output = qd_u16(&in);
     reserved = qd_u32(&in);
     if (in.failed) return file_error(error, QD_TRUNCATED);
-    if (major != QD_FORMAT_MAJOR || minor > QD_FORMAT_MINOR) return file_error(error, QD_VERSION);
+    if (major != QD_FORMAT_MAJOR || model->minor > QD_FORMAT_MINOR) return file_error(error, QD_VERSION);
     if (file_size != size) return file_error(error, QD_SIZE);
     model->data = data;
     model->size = size;

@@ -46,6 +46,10 @@ int qd_steps_fit(qd_subject *s);
 int qd_only_constants(qd_subject *s, unsigned slots);
 int qd_only_fields(qd_subject *s, unsigned fields);
 
+/* The constants that steps of a stream may use, for qd_only_constants. */
+#define QD_STREAM_SLOTS \
+    (1u << QD_C_SCALE | 1u << QD_C_NORM_A | 1u << QD_C_NORM_B | 1u << QD_C_BIAS | 1u << QD_C_SLOPE)
+
 /* Fields of an operator, for qd_only_fields. */
 enum {
     QD_F_CONV = 1,    /* epilogue, weights, dilation, groups, scratch */

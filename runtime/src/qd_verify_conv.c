@@ -68,7 +68,7 @@ static int epilogue_fits(qd_subject *s) {
 int qd_check_conv(qd_subject *s) {
     const qd_op *op = s->op;
     const int is_bits = s->in.dtype == QD_BITS;
-    const unsigned stream_slots = 1u << QD_C_SCALE | 1u << QD_C_NORM_A | 1u << QD_C_NORM_B | 1u << QD_C_BIAS;
+    const unsigned stream_slots = QD_STREAM_SLOTS;
     unsigned slots = 1u << QD_C_WEIGHTS;
     qd_conv_shape shape;
 

@@ -86,8 +86,10 @@ int qd_steps_fit(qd_subject *s) {
     } rows[] = {{QD_STEP_SCALE, QD_C_SCALE, 1},
                 {QD_STEP_NORM, QD_C_NORM_A, 0},
                 {QD_STEP_NORM, QD_C_NORM_B, 0},
-                {QD_STEP_BIAS, QD_C_BIAS, 1}};
-    if (op->steps & ~(unsigned)QD_STEP_ALL) return qd_fail(s, QD_VARIANT);
+                {QD_STEP_BIAS, QD_C_BIAS, 1},
+                {QD_STEP_PRELU, QD_C_SLOPE, 1}};
+    const unsigned known = s->model->minor < 1 ? QD_STEP_ALL_1_0 : QD_STEP_ALL;
+    if (op->steps & ~known) return qd_fail(s, QD_VARIANT);
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if ((op->steps & rows[i].step) == 0) {
             if (op->constants[rows[i].slot] != QD_NONE) return qd_fail(s, QD_CONSTANT);

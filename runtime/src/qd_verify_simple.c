@@ -72,7 +72,7 @@ int qd_check_concat(qd_subject *s) {
 }
 
 int qd_check_stream(qd_subject *s) {
-    const unsigned slots = 1u << QD_C_SCALE | 1u << QD_C_NORM_A | 1u << QD_C_NORM_B | 1u << QD_C_BIAS;
+    const unsigned slots = QD_STREAM_SLOTS;
     if (!qd_only_fields(s, QD_F_STEPS | QD_F_REALS) || !qd_only_constants(s, slots)) return 0;
     if ((s->in.dtype != QD_F32 && s->in.dtype != QD_I32) || s->out.dtype != QD_F32) return qd_fail(s, QD_DTYPE);
     s->work = elements(&s->out);

@@ -12,13 +12,14 @@
 static uint8_t file[W_MAX];
 static long accepted, refused[QD_STATUS_COUNT];
 
-static uint32_t write_network(void) {
+/* prelu: with the step that format 1.1 added. */
+static uint32_t write_network(int prelu) {
     static writer w;
     static int8_t first[9 * 9 * 2], second[18 * 9 * 9], head[3 * 36], bytes1[1024], bytes3[1024];
     static uint8_t bytes2[8192], mask[2];
     static int16_t zero[2] = {7, 255};
     static int32_t thresholds[9];
-    static float scale[1] = {0.5f}, a[18], b[18], bias[18];
+    static float scale[1] = {0.5f}, a[18], b[18], bias[18], slope[18];
     uint32_t in, signs, pooled, stream, signs2, again, small, narrow, wide, sum, narrow2, out, size;
     w_op op;
     memset(&w, 0, sizeof w);
@@ -26,7 +27,7 @@ static uint32_t write_network(void) {
     for (size_t i = 0; i < sizeof second; i++) second[i] = random_in(0, 1) ? 1 : -1;
     for (size_t i = 0; i < sizeof head; i++) head[i] = (int8_t)random_u32();
     for (int i = 0; i < 9; i++) thresholds[i] = random_in(-1000, 1000);
-    for (int i = 0; i < 18; i++) a[i] = 1.0f / (float)(i + 3), b[i] = (float)(i - 9), bias[i] = 0.25f;
+    for (int i = 0; i < 18; i++) a[i] = 1.0f / (float)(i + 3), b[i] = (float)(i - 9), bias[i] = 0.25f, slope[i] = 0.125f * (float)(i % 5 - 2); /* the last one is 0, as padding is */
     mask[0] = 0x5A;
     in = w_buffer(&w, 1, 6, 5, 2);
     signs = w_buffer(&w, 6, 6, 5, 9);
@@ -78,6 +79,10 @@ static uint32_t write_network(void) {
     op.inputs[1] = stream;
     op.steps = 8 + 16 + 32;
     op.reals[1] = 6.0f;
+    if (prelu) {
+        op.steps |= 64;
+        op.constants[7] = w_constant(&w, 5, 18, slope);
+    }
     w_add(&w, &op, "r\xC3\xA9sidu");
     op = w_op_new(4, again, small);
     op.kernel[0] = op.kernel[1] = 2;
@@ -152,10 +157,46 @@ static qd_status open_and_run(const uint8_t *bytes, uint32_t size) {
     return status;
 }
 
+enum { OPS_AT = 64 + 12 * 24, CONSTANTS_AT = OPS_AT + 11 * 96, STREAM_AT = OPS_AT + 4 * 96, SLOPE_AT = CONSTANTS_AT + 9 * 16 };
+
+static qd_status open_changed(const uint8_t *bytes, uint32_t size, uint32_t at, uint32_t length, uint32_t value) {
+    static uint8_t changed[W_MAX];
+    memcpy(changed, bytes, size);
+    for (uint32_t i = 0; i < length; i++) changed[at + i] = (uint8_t)(value >> 8 * i);
+    w_seal(changed, size);
+    return open_only(changed, size);
+}
+
+static uint32_t get32(const uint8_t *p) { return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+
+/* Files of 1.0 open as before; what 1.1 added opens in a file that says 1.1 only; a later version is refused by name. */
+static void versions(void) {
+    uint32_t size = write_network(0);
+    CHECK(file[6] == 0 && open_and_run(file, size) == QD_OK, "1.0");
+    CHECK(open_changed(file, size, 6, 2, QD_FORMAT_MINOR) == QD_OK, "a minor version newer than needed");
+    CHECK(open_changed(file, size, 6, 2, QD_FORMAT_MINOR + 1) == QD_VERSION, "a later minor version");
+    CHECK(open_changed(file, size, 4, 2, 2) == QD_VERSION, "another major version");
+    size = write_network(1);
+    CHECK(file[6] == 1 && open_and_run(file, size) == QD_OK, "1.1");
+    CHECK(open_changed(file, size, 6, 2, 0) == QD_VARIANT, "prelu in a file of 1.0");
+}
+
+static void slopes(void) {
+    const uint32_t size = write_network(1), data = get32(file + SLOPE_AT + 8);
+    CHECK(open_changed(file, size, STREAM_AT + 14, 2, 8 + 16 + 32) == QD_CONSTANT, "slopes without the step");
+    CHECK(open_changed(file, size, STREAM_AT + 54, 2, W_NONE) == QD_CONSTANT, "the step without slopes");
+    CHECK(open_changed(file, size, STREAM_AT + 54, 2, 0) == QD_CONSTANT, "slopes of another type");
+    CHECK(open_changed(file, size, SLOPE_AT + 4, 4, 17) == QD_CONSTANT, "a slope too few");
+    CHECK(open_changed(file, size, data, 4, 0x7FC00000u) == QD_NOT_FINITE, "a NaN");
+    CHECK(open_changed(file, size, data + 4 * 17, 4, 0xFF800000u) == QD_NOT_FINITE, "an infinity");
+    CHECK(open_changed(file, size, data, 4, 0x80000000u) == QD_OK, "a negative zero");
+    CHECK(open_changed(file, size, STREAM_AT + 14, 2, 128 + 64 + 8 + 16 + 32) == QD_VARIANT, "an unknown step");
+}
+
 int main(void) {
     static uint8_t changed[W_MAX];
-    const uint32_t size = write_network();
-    const uint32_t tables_end = align_to(64 + 12 * 24 + 11 * 96 + 10 * 16, 64);
+    const uint32_t size = write_network(1);
+    const uint32_t tables_end = align_to(CONSTANTS_AT + 11 * 16, 64);
     qd_error error;
     qd_model model;
     uint8_t *whole = (uint8_t *)exact(size);
@@ -197,6 +238,8 @@ int main(void) {
         open_and_run(changed, size);
         for (int k = 0; k < n; k++) changed[at[k]] = file[at[k]];
     }
+    versions();
+    slopes();
     CHECK(accepted > 0, "nothing was accepted");
     printf("resealed files: %ld accepted and run; reasons to refuse:", accepted);
     for (int i = 1; i < QD_STATUS_COUNT; i++) {

@@ -162,6 +162,7 @@ static int same_floats(const float *a, const float *b, size_t n) {
 
 static void check_stream(const char *name, qd_stream_fn *kernel) {
     static float scale[MAX_CHANNELS], a[MAX_CHANNELS], b[MAX_CHANNELS], bias[MAX_CHANNELS], add[MAX_CHANNELS], in[MAX_CHANNELS];
+    static float slope[MAX_CHANNELS];
     static int32_t acc[MAX_CHANNELS];
     for (int round = 0; round < 4000; round++) {
         const size_t channels = (size_t)random_in(1, round % 2 ? 40 : MAX_CHANNELS - GUARD);
@@ -173,6 +174,7 @@ static void check_stream(const char *name, qd_stream_fn *kernel) {
             a[i] = some_float();
             b[i] = some_float();
             bias[i] = some_float();
+            slope[i] = some_float();
             add[i] = some_float();
             in[i] = some_float();
             acc[i] = random_in(-(1 << 24), 1 << 24);
@@ -187,11 +189,13 @@ static void check_stream(const char *name, qd_stream_fn *kernel) {
         steps.clip = (int)(mask >> 6 & 1);
         steps.low = mask & 512 ? 0.0f : -1.5f;
         steps.high = mask & 1024 ? 0.0f : 6.0f;
+        if (mask & 2048) steps.slope = slope;
+        steps.slope_step = mask >> 12 & 1;
         memset(want, 0x5A, sizeof want);
         memset(out, 0x5A, sizeof out);
         qd_stream_ref(&steps, mask & 128 ? acc : NULL, mask & 128 ? NULL : in, mask & 256 ? add : NULL, channels, want);
         kernel(&steps, mask & 128 ? acc : NULL, mask & 128 ? NULL : in, mask & 256 ? add : NULL, channels, out);
-        CHECK(same_floats(want, out, channels), "%s channels %zu steps %x", name, channels, (unsigned)mask & 2047);
+        CHECK(same_floats(want, out, channels), "%s channels %zu steps %x", name, channels, (unsigned)mask & 8191);
         CHECK(memcmp(want + channels, out + channels, (MAX_CHANNELS - channels) * 4) == 0, "%s writes past %zu", name, channels);
     }
 }

@@ -72,11 +72,38 @@ static void streams(void) {
     CHECK(out[0] == 5.0f && out[1] == 0.25f && out[2] != out[2], "%g %g %g: NaN stays NaN, as in torch", (double)out[0], (double)out[1], (double)out[2]);
 }
 
+/* Bit patterns: a slope with its sign bit set gives zeros the other sign, products round to subnormals, NaN stays. */
+static void slopes(void) {
+    static const uint32_t in[9] = {0, 0x80000000u, 0x3F800000u, 0xBF800000u, 0x80000003u, 0x00000001u, 0xFF7FFFFFu, 0xFF800000u, 0x7FC00000u};
+    static const struct {
+        float slope;
+        uint32_t want[8];
+    } rows[] = {
+        {0.5f, {0, 0x80000000u, 0x3F800000u, 0xBF000000u, 0x80000002u, 1, 0xFEFFFFFFu, 0xFF800000u}},
+        {-0.5f, {0x80000000u, 0, 0x3F800000u, 0x3F000000u, 2, 1, 0x7EFFFFFFu, 0x7F800000u}},
+        {2.0f, {0, 0x80000000u, 0x3F800000u, 0xC0000000u, 0x80000006u, 1, 0xFF800000u, 0xFF800000u}},
+        {0.0f, {0, 0x80000000u, 0x3F800000u, 0x80000000u, 0x80000000u, 1, 0x80000000u, 0}},
+        {-0.0f, {0x80000000u, 0, 0x3F800000u, 0, 0, 1, 0, 0}},
+    };
+    float values[9], out[9];
+    memcpy(values, in, sizeof values);
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        const size_t finite = r < 3 ? 8 : 7; /* 0 times an infinity is NaN */
+        qd_stream steps;
+        memset(&steps, 0, sizeof steps);
+        steps.slope = &rows[r].slope;
+        qd_stream_ref(&steps, NULL, values, NULL, 9, out);
+        CHECK(memcmp(out, rows[r].want, 4 * finite) == 0, "slope %g", (double)rows[r].slope);
+        CHECK(out[8] != out[8] && (finite == 8 || out[7] != out[7]), "slope %g: NaN stays NaN", (double)rows[r].slope);
+    }
+}
+
 int main(void) {
     signs();
     quantize();
     pools();
     concatenation();
     streams();
+    slopes();
     return finish("ops");
 }

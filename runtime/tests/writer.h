@@ -8,7 +8,7 @@ enum { W_MAX = 1 << 20, W_NONE = 0xFFFF };
 
 typedef struct writer {
     uint8_t buffers[32 * 24], ops[32 * 96], constants[64 * 16], names[256];
-    uint32_t n_buffers, n_ops, n_constants, names_size, arena, flags;
+    uint32_t n_buffers, n_ops, n_constants, names_size, arena, flags, minor;
     const void *data[64];
     uint32_t data_bytes[64];
 } writer;
@@ -120,6 +120,7 @@ static inline void w_add(writer *w, const w_op *op, const char *name) {
     put32(r + 84, length);
     memcpy(w->names + w->names_size, name, length);
     w->names_size += length;
+    if (op->steps & 64) w->minor = 1;
     if (op->opcode == 2 || op->opcode == 4 || op->opcode == 5 || op->opcode == 8 || op->epilogue == 2) w->flags = 1;
 }
 
@@ -138,6 +139,7 @@ static inline uint32_t w_finish(writer *w, uint32_t input, uint32_t output, uint
         end = align_to(end + w->data_bytes[i], 64);
     }
     memcpy(to, "QDM\x1a\x01", 5);
+    put16(to + 6, w->minor);
     put32(to + 8, end);
     put32(to + 16, w->flags);
     put32(to + 20, w->n_buffers);

@@ -27,7 +27,7 @@ extern "C" {
 
 #define QD_RELEASE "1.0.0"
 #define QD_FORMAT_MAJOR 1
-#define QD_FORMAT_MINOR 0
+#define QD_FORMAT_MINOR 1
 
 /* The alignment, in bytes, of the file in memory and of the arena. */
 #define QD_ALIGNMENT 64
@@ -105,6 +105,7 @@ typedef struct qd_model {
     uint32_t flags;
     uint32_t cpu; /* features found by qd_open */
     uint16_t input, output;
+    uint16_t minor; /* of the file's format version */
     uint64_t macs;
 } qd_model;
 

@@ -45,9 +45,11 @@ typedef struct qd_stream {
     const float *bias;      /* v = v + bias[c] */
     size_t scale_step;      /* 1: an element per channel; 0: one for all */
     size_t bias_step;       /* likewise */
-    int relu;               /* v = v > 0 ? v : 0, after adding the second input */
+    int relu;               /* v = v < 0 ? 0 : v, after adding the second input */
     int clip;               /* v = v < low ? low : v > high ? high : v */
     float low, high;
+    const float *slope;     /* v = v > 0 ? v : slope[c] * v */
+    size_t slope_step;      /* as scale_step */
 } qd_stream;
 
 /* One pixel. The values come from acc, or from in if acc is null. add: second input or null. out overlaps no input. */

@@ -26,12 +26,17 @@ __attribute__((target("avx2,fma"))) void qd_stream_avx2(const qd_stream *steps, 
         if (add) v = _mm256_add_ps(v, _mm256_loadu_ps(add + c));
         if (steps->relu) v = _mm256_max_ps(zero, v);
         if (steps->clip) v = _mm256_min_ps(high, _mm256_max_ps(low, v));
+        if (steps->slope) {
+            const __m256 slope = steps->slope_step ? _mm256_loadu_ps(steps->slope + c) : _mm256_set1_ps(*steps->slope);
+            v = _mm256_blendv_ps(_mm256_mul_ps(slope, v), v, _mm256_cmp_ps(v, zero, _CMP_GT_OQ));
+        }
         _mm256_storeu_ps(out + c, v);
     }
     if (c < channels) {
         qd_stream rest = *steps;
         if (rest.scale && rest.scale_step) rest.scale += c;
         if (rest.bias && rest.bias_step) rest.bias += c;
+        if (rest.slope && rest.slope_step) rest.slope += c;
         if (rest.a) rest.a += c;
         if (rest.b) rest.b += c;
         qd_stream_ref(&rest, acc ? acc + c : NULL, in ? in + c : NULL, add ? add + c : NULL, channels - c, out + c);

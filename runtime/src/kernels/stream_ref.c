@@ -29,4 +29,7 @@ void qd_stream_ref(const qd_stream *steps, const int32_t *acc, const float *in, 
         const float low = steps->low, high = steps->high;
         for (c = 0; c < channels; c++) out[c] = out[c] < low ? low : out[c] > high ? high : out[c];
     }
+    if (steps->slope) {
+        for (c = 0; c < channels; c++) out[c] = out[c] > 0.0f ? out[c] : steps->slope[c * steps->slope_step] * out[c];
+    }
 }
