@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -128,7 +127,8 @@ def call_qd_run(
         UserError: QD0103 or QD0104 for a model or an input that the runtime refuses.
         ToolchainError: QD0403 where the program fails otherwise.
     """
-    shutil.copy(program, folder / "qd_run")
+    # Not a copy: while one thread still has a copy open for writing, another one's fork inherits it, and starting it fails (ETXTBSY).
+    (folder / "qd_run").symlink_to(program.resolve())
     (folder / "model.qdm").write_bytes(model)
     np.save(folder / "input.npy", np.ascontiguousarray(images))
     arguments = ["qd_run", "model.qdm", "input.npy", "--out", "logits.npy", "--kernels", kernels]

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from qnn_deploy.frontend.input_spec import InputSpec, parse_input_spec
-from qnn_deploy.frontend.load import LoadedModel, load_model
+from qnn_deploy.frontend.load import LoadedModel, load_model, load_module
 
-__all__ = ["InputSpec", "LoadedModel", "load_model", "parse_input_spec"]
+__all__ = ["InputSpec", "LoadedModel", "load_model", "load_module", "parse_input_spec"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import importlib
 import re
@@ -68,6 +69,16 @@ def load_model(spec: str, *, weights: str | Path | None = None, input_spec: str 
     raise UserError("QD0101", "no such file", where=spec, help=f"a model is {_KINDS}")
 
 
+def load_module(module: Module, input_spec: str | None = None, name: str = "model") -> LoadedModel:
+    """Load a torch module that is in memory; the copy that is taken is in ``eval()`` and folded.
+
+    Raises:
+        UserError: QD0308: the input description is missing or does not fit.
+        CompileErrors: QD0301: torch cannot export the module.
+    """
+    return _module(name, copy.deepcopy(module), parse_input_spec(input_spec) if input_spec is not None else None)
+
+
 def _checkpoint(path: Path, described: InputSpec | None) -> LoadedModel:
     _need_torch()
     from qnn_deploy.nn.checkpoint import load
@@ -124,7 +135,7 @@ def _module(name: str, module: Module, described: InputSpec | None) -> LoadedMod
     """A module that carries its input quantisation (ours), or is wrapped in the one described."""
     from qnn_deploy.frontend import torch_export
 
-    module.eval()
+    torch_export.fold(module)
     own_zero = torch_export.input_zero(module)
     shape = getattr(module, "input_shape", None)
     if described is None:

@@ -29,6 +29,7 @@ from qnn_deploy.errors import CompileErrors, QnnDeployError, UserError
 from qnn_deploy.frontend.archive import read_archive
 from qnn_deploy.frontend.input_spec import InputSpec
 from qnn_deploy.ir.edit import LAYER, SOURCE
+from qnn_deploy.nn import layers
 from qnn_deploy.nn.layers import InputZero
 from qnn_deploy.nn.pixels import PixelInput, ProgramModule
 
@@ -94,6 +95,11 @@ class Archive:
 def is_module(value: object) -> bool:
     """True for a torch module."""
     return isinstance(value, nn.Module)
+
+
+def fold(module: nn.Module) -> None:
+    """Put ``module`` into ``eval()`` with its latent weights replaced by their integers, which changes no bit of its logits."""
+    layers.fold(module)
 
 
 def input_zero(module: nn.Module) -> tuple[int, ...] | None:

@@ -34,9 +34,11 @@ class ActivationQuantizer(nn.Module):
     """``forward(x) -> integer-valued float tensor`` of x's shape; the scale goes into what follows.
 
     Attributes:
+        bits: of one stored value (1 sign, 2 ternary).
         levels: smallest and largest integer.
     """
 
+    bits: int
     levels: tuple[int, int]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ class SignActivation(ActivationQuantizer):
         estimator: spec of a `Surrogate`.
     """
 
+    bits = 1
     levels = (-1, 1)
 
     def __init__(self, estimator: str | Mapping[str, Any] = "polynomial") -> None:
@@ -46,6 +47,7 @@ class IntActivation(ActivationQuantizer):
         super().__init__()
         if bits not in (8, 16):
             raise ValueError(f"IntActivation takes 8 or 16 bits, not {bits}")
+        self.bits = bits
         self.high = 2 ** (bits - 1) - 1
         self.levels = (-self.high, self.high)
         self.width, self.momentum = width, momentum
