@@ -111,8 +111,8 @@ class Converted(nn.Module):
 def convert(model: nn.Module, conversion: Conversion) -> Converted:
     """A trainable, deployable copy of ``model``; ``model`` is not changed. Its float weights become the latent weights.
 
-    Convolutions and dense layers take the quantisers of ``conversion``; a global average pool becomes a sum of integers; BatchNorm, max-pool,
-    additions, concatenations and reshapes stay. Call `calibrate` before training, `layers.fold` after it.
+    Convolutions and dense layers take the quantisers of ``conversion``; a global average pool becomes a sum of integers; BatchNorm,
+    max-pool, additions, concatenations and reshapes stay. Call `calibrate` before training, `layers.fold` after it.
 
     Raises:
         UserError: QD0202 for an unknown quantiser; QD0106 for a conversion that fits no network or a model that torch.fx cannot trace.

@@ -19,6 +19,18 @@ class _ClampGradient(torch.autograd.Function):
         return grad.clamp(-ctx.bound, ctx.bound), None
 
 
+class _ScaleGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: Tensor) -> Tensor:
+        ctx.save_for_backward(factor)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (factor,) = ctx.saved_tensors
+        return (grad * factor).to(grad.dtype), None
+
+
 class _PerScale(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, integers: Tensor, scale: Tensor, asymmetric: bool) -> Tensor:
@@ -45,6 +57,11 @@ def along(scale: Tensor, weight: Tensor) -> Tensor:
 def clamp_gradient(x: Tensor, bound: float) -> Tensor:
     """x; its gradient is clamped to [-bound, bound], element by element."""
     return _ClampGradient.apply(x, bound)
+
+
+def scale_gradient(x: Tensor, factor: Tensor) -> Tensor:
+    """x; its gradient is multiplied by ``factor`` (broadcasts against x, gets no gradient itself)."""
+    return _ScaleGradient.apply(x, factor.detach())
 
 
 def per_scale(integers: Tensor, scale: Tensor, asymmetric: bool = False) -> Tensor:

@@ -206,9 +206,10 @@ def _row(name: str, module: nn.Module, x: Tensor, y: Tensor, input_bits: int) ->
 
 
 def export_weights(model: nn.Module) -> dict[str, dict[str, Tensor | None]]:
-    """Where the ±1s are: layer name -> {"integers": int8 tensor of the weight's shape, "scale": float32 tensor or None, "bias": ... or None}.
+    """Where the ±1s are: layer name -> {"integers": int8 of the weight's shape, "scale": float32 or None, "bias": float32 or None}.
 
-    Real weight = integers * scale, the scale broadcast over the output channels. The tensors are copies.
+    Real weight = integers * scale, the scale [] or [out] broadcast over the output channels; of an asymmetric quantiser [2] or [2, out],
+    the first row for positive, the second for negative integers. The tensors are copies.
     """
     weights: dict[str, dict[str, Tensor | None]] = {}
     for name, module in model.named_modules():
