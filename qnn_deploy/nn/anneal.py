@@ -2,7 +2,8 @@
 
 A module that has such quantities keeps each as a 0-d float32 buffer and lists their names in ``annealed``. A `Scheduler` fills the
 buffers; their values never become Python numbers, so that ``torch.compile`` compiles once. A quantity that must not stay at its
-initial value is listed in ``must_anneal`` as well: a model with one that no schedule reaches is refused.
+initial value is listed in ``must_anneal`` as well: a model with one that no schedule reaches is refused. A weight quantiser whose latent
+weight learns no more once a quantity has a certain value says so in ``rests_at``, {quantity: value} (see `Scheduler.hold`).
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ class Scheduler:
         owner: dict[str, Schedule] = {}
         self.epochs = epochs
         self.progress = 0.0
-        self._rows: list[tuple[Tensor, Schedule, int, int]] = []
+        self._rows: list[_Row] = []
         for schedule in schedules:
             where = f"schedule of {schedule.target!r}"
             if epochs is None and (schedule.step == "epoch" or schedule.ramp == "uws"):
@@ -144,7 +145,7 @@ class Scheduler:
                     )
                 owner[name] = schedule
             order = sorted({found[name].layer for name in names})
-            self._rows += [(found[name].buffer, schedule, order.index(found[name].layer), len(order)) for name in names]
+            self._rows += [_Row(found[name], schedule, order.index(found[name].layer), len(order)) for name in names]
         left = [name for name, quantity in found.items() if quantity.required and name not in owner]
         if left:
             others = f" (and {len(left) - 1} more)" if len(left) > 1 else ""
@@ -159,8 +160,19 @@ class Scheduler:
     def set_progress(self, progress: float) -> None:
         """Give every scheduled quantity its value at the share ``progress`` of training, in [0, 1]; call before the forward pass."""
         self.progress = progress
-        for buffer, schedule, layer, layers in self._rows:
-            buffer.fill_(schedule.value(progress, layer, layers, self.epochs))
+        for row in self._rows:
+            value = row.schedule.value(progress, row.layer, row.layers, self.epochs)
+            row.quantity.buffer.fill_(value)
+            row.rests = value == row.quantity.rests_at
+
+    def hold(self) -> None:
+        """Take away the gradients of latent weights that learn no more, so that neither momentum nor decay moves them.
+
+        Call between the backward pass and the optimiser's step.
+        """
+        for row in self._rows:
+            if row.rests and row.quantity.latent is not None:
+                row.quantity.latent.grad = None
 
     def state_dict(self) -> dict[str, float]:
         """What a resumed run needs: the progress. The values follow from it."""
@@ -173,26 +185,51 @@ class Scheduler:
 
 @dataclasses.dataclass(frozen=True)
 class Quantity:
-    """An annealed quantity: its buffer, the layer it belongs to (a rank in forward order), and whether it must have a schedule."""
+    """An annealed quantity.
+
+    Attributes:
+        buffer: its value.
+        layer: the layer it belongs to, a rank in forward order.
+        required: it must have a schedule.
+        latent, rests_at: the latent weight that learns no more at the value ``rests_at``, or None.
+    """
 
     buffer: Tensor
     layer: int
     required: bool
+    latent: nn.Parameter | None
+    rests_at: float | None
+
+
+@dataclasses.dataclass
+class _Row:
+    """A quantity under its schedule; ``rests`` while its latent weight learns nothing."""
+
+    quantity: Quantity
+    schedule: Schedule
+    layer: int
+    layers: int
+    rests: bool = False
 
 
 def quantities(model: nn.Module) -> dict[str, Quantity]:
     """Every annealed quantity of ``model`` by "module.path.quantity", in module order."""
     alone = not any(isinstance(module, QuantLayer) for module in model.modules())
     found: dict[str, Quantity] = {}
-    layer = 0
+    layer, latents = 0, {}
     for path, module in model.named_modules():
         names: tuple[str, ...] = getattr(module, "annealed", ())
         layer += isinstance(module, QuantLayer) or (alone and bool(names))
+        if isinstance(module, QuantLayer):
+            latents[module.quantizer] = module.weight
         for name in names:
             buffer = getattr(module, name)
             assert isinstance(buffer, Tensor) and buffer.dim() == 0 and not buffer.requires_grad, f"{path}.{name} is no 0-d buffer"
             # What stands before the first layer belongs to it.
-            found[f"{path}.{name}".lstrip(".")] = Quantity(buffer, max(layer, 1), name in getattr(module, "must_anneal", ()))
+            rests_at = getattr(module, "rests_at", {}).get(name)
+            latent = latents.get(module) if rests_at is not None else None
+            required = name in getattr(module, "must_anneal", ())
+            found[f"{path}.{name}".lstrip(".")] = Quantity(buffer, max(layer, 1), required, latent, rests_at)
     return found
 
 

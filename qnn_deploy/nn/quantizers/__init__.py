@@ -11,17 +11,46 @@ from qnn_deploy.nn.quantizers._base import ActivationQuantizer, FoldedWeight, We
 from qnn_deploy.nn.quantizers._spec import Spec, build
 from qnn_deploy.nn.quantizers._surrogate import Surrogate
 from qnn_deploy.nn.quantizers.activation import Int8Activation, Int16Activation, IntActivation, SignActivation
-from qnn_deploy.nn.quantizers.binary import BinaryWeight
+from qnn_deploy.nn.quantizers.ana import AnaActivation, AnaWeight
+from qnn_deploy.nn.quantizers.binary import BinaryConnectWeight, BinaryWeight
+from qnn_deploy.nn.quantizers.blend import BlendedWeight
+from qnn_deploy.nn.quantizers.dorefa import DoReFaWeight
 from qnn_deploy.nn.quantizers.integer import Int8Weight, IntWeight
+from qnn_deploy.nn.quantizers.learned_activation import LsqActivation, PactActivation
+from qnn_deploy.nn.quantizers.low_bit_activation import ShiftedSignActivation, TernaryActivation
+from qnn_deploy.nn.quantizers.scaled_binary import IRNetWeight, ReCUWeight, XnorWeight
+from qnn_deploy.nn.quantizers.stompp import StomppActivation, StomppWeight
+from qnn_deploy.nn.quantizers.ternary import AbsmeanWeight, FixedThresholdWeight, TernaryWeight
+from qnn_deploy.nn.quantizers.tga import TGAWeight, split_parameters
+from qnn_deploy.nn.quantizers.ttq import TTQWeight
 
 WEIGHT_QUANTIZERS: dict[str, type[nn.Module]] = {
     "binary": BinaryWeight,
+    "binary-connect": BinaryConnectWeight,
+    "xnor": XnorWeight,
+    "dorefa": DoReFaWeight,
+    "ir-net": IRNetWeight,
+    "recu": ReCUWeight,
+    "twn": TernaryWeight,
+    "fixed-threshold": FixedThresholdWeight,
+    "absmean": AbsmeanWeight,
+    "ttq": TTQWeight,
+    "tga": TGAWeight,
+    "ana": AnaWeight,
+    "blend": BlendedWeight,
+    "stompp": StomppWeight,
     "int": IntWeight,
     "int8": Int8Weight,
 }
 
 ACTIVATION_QUANTIZERS: dict[str, type[nn.Module]] = {
     "sign": SignActivation,
+    "shifted-sign": ShiftedSignActivation,
+    "ternary": TernaryActivation,
+    "pact": PactActivation,
+    "lsq": LsqActivation,
+    "ana": AnaActivation,
+    "stompp": StomppActivation,
     "int8": Int8Activation,
     "int16": Int16Activation,
 }
@@ -51,18 +80,38 @@ def activation_quantizer(spec: Spec, channels: int | None = None) -> nn.Module:
 __all__ = [
     "ACTIVATION_QUANTIZERS",
     "WEIGHT_QUANTIZERS",
+    "AbsmeanWeight",
     "ActivationQuantizer",
+    "AnaActivation",
+    "AnaWeight",
+    "BinaryConnectWeight",
     "BinaryWeight",
+    "BlendedWeight",
+    "DoReFaWeight",
+    "FixedThresholdWeight",
     "FoldedWeight",
+    "IRNetWeight",
     "Int8Activation",
     "Int8Weight",
     "Int16Activation",
     "IntActivation",
     "IntWeight",
+    "LsqActivation",
+    "PactActivation",
+    "ReCUWeight",
+    "ShiftedSignActivation",
     "SignActivation",
     "Spec",
+    "StomppActivation",
+    "StomppWeight",
     "Surrogate",
+    "TGAWeight",
+    "TTQWeight",
+    "TernaryActivation",
+    "TernaryWeight",
     "WeightQuantizer",
+    "XnorWeight",
     "activation_quantizer",
+    "split_parameters",
     "weight_quantizer",
 ]
