@@ -99,9 +99,9 @@ def _restore(ctx: Any) -> tuple[list[Tensor], list[Number]]:
 
 class _Sign(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, name: str, gain: str, stochastic: bool, scale: Number, *values: Number) -> Tensor:
+    def forward(ctx: Any, x: Tensor, name: str, gain: str, bound: float | Tensor | None, scale: Number, *values: Number) -> Tensor:
         ctx.name, ctx.gain = name, gain
-        q = _random_sign(x) if stochastic else _sign(x)
+        q = _sign(x) if bound is None else _random_sign(x, bound)
         _save(ctx, (x,) if ESTIMATORS[name].weigh is None else (x, q), (scale, *values))
         return q
 
@@ -145,8 +145,8 @@ class _Ternary(torch.autograd.Function):
         return ((grad * factor).to(grad.dtype), *[None] * (8 + len(values)))
 
 
-def _random_sign(x: Tensor) -> Tensor:
-    return torch.where(torch.rand_like(x) < ((x + 1) / 2).clamp(0, 1), 1.0, -1.0).to(x.dtype)
+def _random_sign(x: Tensor, bound: Number) -> Tensor:
+    return torch.where(torch.rand_like(x) < ((x / bound + 1) / 2).clamp(0, 1), 1.0, -1.0).to(x.dtype)
 
 
 def _values(estimator: Estimator, parameters: Mapping[str, Number] | None) -> tuple[Number, ...]:
@@ -176,20 +176,26 @@ def sign(
     check_gain(gain, row)
     values = _values(row, parameters)
     if torch.is_grad_enabled():
-        return _Sign.apply(x, estimator, gain, False, scale, *values)
+        return _Sign.apply(x, estimator, gain, None, scale, *values)
     return sign_op(x)
 
 
 def stochastic_sign(
-    x: Tensor, estimator: str = "clipped", *, scale: Number = 1.0, gain: str = "raw", parameters: Mapping[str, Number] | None = None
+    x: Tensor,
+    estimator: str = "clipped",
+    *,
+    bound: Number = 1.0,
+    scale: Number = 1.0,
+    gain: str = "raw",
+    parameters: Mapping[str, Number] | None = None,
 ) -> Tensor:
-    """+1 with probability ``clip((x + 1) / 2, 0, 1)``, else -1 (BinaryConnect, Courbariaux et al. 2015); gradient and arguments as `sign`.
+    """+1 with probability ``clip((x / bound + 1) / 2, 0, 1)``, else -1 (BinaryConnect, Courbariaux et al. 2015); the rest as `sign`.
 
     For training only: two calls differ.
     """
     row = find_estimator(estimator)
     check_gain(gain, row)
-    return _Sign.apply(x, estimator, gain, True, scale, *_values(row, parameters))
+    return _Sign.apply(x, estimator, gain, bound, scale, *_values(row, parameters))
 
 
 def ternary(

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_SMALLEST = torch.finfo(torch.float32).tiny
+
 
 class _ClampGradient(torch.autograd.Function):
     @staticmethod
@@ -41,7 +43,7 @@ class _PerScale(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         integers, scale = ctx.saved_tensors
-        factor = torch.where(scale == 0, 0.0, 1 / scale)
+        factor = torch.where(scale.abs() < _SMALLEST, 0.0, 1 / scale)
         if ctx.asymmetric:
             factor = torch.where(integers >= 0, along(factor[0], grad), along(factor[1], grad))
         else:
@@ -67,7 +69,8 @@ def scale_gradient(x: Tensor, factor: Tensor) -> Tensor:
 def per_scale(integers: Tensor, scale: Tensor, asymmetric: bool = False) -> Tensor:
     """``integers``; their gradient is divided by ``scale``, so that behind a multiplication by it they get the product's own gradient.
 
-    That is the straight-through gradient of a paper that writes its weights as one tensor ``scale * integers``. 0 where the scale is 0.
+    That is the straight-through gradient of a paper that writes its weights as one tensor ``scale * integers``.
+    0 where the scale is 0 or denormal.
 
     Args:
         integers: [out, ...].

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from qnn_deploy.nn.gradients import asymmetric_weight
 from qnn_deploy.nn.quantizers._base import FoldedWeight
 
-_HALVES = ("positive_int", "negative_int", "positive_scale", "negative_scale")
-
 
 class QuantLayer(nn.Module):
     """The half that convolution and dense layers share: a latent or folded weight behind one accessor.
@@ -37,9 +35,6 @@ class QuantLayer(nn.Module):
         self.weight = nn.Parameter(torch.empty(*shape))
         self.register_buffer("weight_int", None)
         self.register_buffer("weight_scale", None)
-        # The two halves of a folded asymmetric weight, so that an exported graph holds them as constants.
-        for name in _HALVES:
-            self.register_buffer(name, None, persistent=False)
         if quantizer.bits == 1:
             nn.init.uniform_(self.weight, -0.1, 0.1)
         else:
@@ -83,9 +78,6 @@ class QuantLayer(nn.Module):
         self.weight_int = integers
         self.weight_scale = scale
         self.quantizer = FoldedWeight(self.quantizer)
-        if self.asymmetric and scale is not None:
-            self.positive_int, self.negative_int = integers.clamp(min=0), integers.neg().clamp(min=0)
-            self.positive_scale, self.negative_scale = scale[0].clone(), -scale[1]
 
     def sums(self, x: Tensor, weight: Tensor) -> Tensor:
         """The layer's linear map, [N, out, ...]."""
@@ -97,9 +89,6 @@ class QuantLayer(nn.Module):
 
         In training an asymmetric weight is scaled before its one sum: half the work, equal up to float32 rounding.
         """
-        if self.weight is None and self.asymmetric:
-            halves = [getattr(self, name) for name in _HALVES]
-            return self._two_sums(x, halves[0].to(torch.float32), halves[1].to(torch.float32), halves[2], halves[3])
         weight, scale = self.quantized_weight()
         if scale is None:
             return self.sums(x, weight)
@@ -107,10 +96,8 @@ class QuantLayer(nn.Module):
             return self._scale(self.sums(x, weight), scale)
         if self.training:
             return self.sums(x, asymmetric_weight(weight, scale))
-        return self._two_sums(x, weight.clamp(min=0), weight.neg().clamp(min=0), scale[0], -scale[1])
-
-    def _two_sums(self, x: Tensor, positive: Tensor, negative: Tensor, positive_scale: Tensor, negative_scale: Tensor) -> Tensor:
-        return self._scale(self.sums(x, positive), positive_scale) + self._scale(self.sums(x, negative), negative_scale)
+        positive, negative = self.sums(x, weight.clamp(min=0)), self.sums(x, weight.neg().clamp(min=0))
+        return self._scale(positive, scale[0]) + self._scale(negative, -scale[1])
 
     def _scale(self, y: Tensor, scale: Tensor) -> Tensor:
         return y * (scale.reshape(-1, *[1] * (y.dim() - 2)) if scale.dim() == 1 else scale)

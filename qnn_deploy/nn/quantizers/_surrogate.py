@@ -58,7 +58,7 @@ class Surrogate(nn.Module):
         for key in self.annealed:
             self.register_buffer(key, torch.tensor(float(values[key])), persistent=False)
 
-    def parameters_now(self) -> dict[str, float | Tensor]:
+    def bound_parameters(self) -> dict[str, float | Tensor]:
         """Every parameter of the estimator, scheduled ones as 0-d tensors."""
         return {**self.fixed, **{key: getattr(self, key) for key in self.annealed}}
 
@@ -69,30 +69,36 @@ class Surrogate(nn.Module):
             return self.scale
         x = x.float()
         dims = [d for d in range(x.dim()) if d != self.axis or self.per == "layer"]
-        squares = x - x.mean(dims, keepdim=True) if self.scale == "std" else x.abs()
-        s = squares.square().mean(dims, keepdim=True).sqrt() if self.scale == "std" else squares.mean(dims, keepdim=True)
+        if self.scale == "std":
+            s = (x - x.mean(dims, keepdim=True)).square().mean(dims, keepdim=True).sqrt()
+        else:
+            s = x.abs().mean(dims, keepdim=True)
         return s.clamp(min=FLOOR)
 
-    def sign(self, x: Tensor) -> Tensor:
-        """`functional.sign` with this estimator."""
-        return functional.sign(x, self.name, scale=self.scale_of(x), gain=self.gain, parameters=self.parameters_now())
+    def sign(self, x: Tensor, unit: functional.Number = 1.0) -> Tensor:
+        """`functional.sign` with this estimator, at u = x / (s * unit)."""
+        return functional.sign(x, self.name, scale=self.scale_of(x) * unit, gain=self.gain, parameters=self.bound_parameters())
 
-    def stochastic_sign(self, x: Tensor) -> Tensor:
-        """`functional.stochastic_sign` with this estimator."""
-        return functional.stochastic_sign(x, self.name, scale=self.scale_of(x), gain=self.gain, parameters=self.parameters_now())
+    def stochastic_sign(self, x: Tensor, bound: functional.Number) -> Tensor:
+        """`functional.stochastic_sign` with this estimator, at u = x / (s * bound)."""
+        scale = self.scale_of(x) * bound
+        return functional.stochastic_sign(x, self.name, bound=bound, scale=scale, gain=self.gain, parameters=self.bound_parameters())
 
-    def ternary(self, x: Tensor, threshold: Tensor | float, form: str = "envelope", gains: functional.Gains = (1.0, 1.0, 1.0)) -> Tensor:
+    def ternary(self, x: Tensor, threshold: functional.Number, form: str = "envelope", gains: functional.Gains = (1.0, 1.0, 1.0)) -> Tensor:
         """`functional.ternary` with this estimator."""
-        return functional.ternary(
-            x,
-            threshold,
-            self.name,
-            form=form,
-            scale=self.scale_of(x),
-            gain=self.gain,
-            gains=gains,
-            parameters=self.parameters_now(),
-        )
+        scale, parameters = self.scale_of(x), self.bound_parameters()
+        return functional.ternary(x, threshold, self.name, form=form, scale=scale, gain=self.gain, gains=gains, parameters=parameters)
 
     def extra_repr(self) -> str:
         return f"{self.name}, scale={self.scale}, per={self.per}, gain={self.gain}"
+
+
+def ternary_surrogate(spec: str | Mapping[str, Any], form: str) -> Surrogate:
+    """The `Surrogate` of a ternary weight: gain "unit" for the form "envelope"; s = standard deviation for "thresholds",
+    since a step as narrow as the threshold would leave most weights without gradient.
+    """
+    check_name(form, functional.TERNARY_FORMS, "form of a ternary gradient")
+    options: dict[str, Any] = {"name": spec} if isinstance(spec, str) else dict(spec)
+    if form == "thresholds":
+        options.setdefault("scale", "std")
+    return Surrogate(options, gain="unit" if form == "envelope" else "raw")

@@ -39,9 +39,10 @@ class BlendedWeight(WeightQuantizer):
         super().__init__()
         from qnn_deploy.nn.quantizers import weight_quantizer  # the registry, which has a row for this class
 
-        self.inner: Any = inner if isinstance(inner, nn.Module) else weight_quantizer(inner)
+        quantizer: Any = inner if isinstance(inner, nn.Module) else weight_quantizer(inner)
+        self.inner = quantizer
         self.compensate_lr = compensate_lr
-        self.bits, self.levels, self.asymmetric = self.inner.bits, self.inner.levels, getattr(self.inner, "asymmetric", False)
+        self.bits, self.levels, self.asymmetric = quantizer.bits, quantizer.levels, getattr(quantizer, "asymmetric", False)
         self.register_buffer("alpha", torch.tensor(0.0), persistent=False)
 
     def attach(self, weight: Tensor) -> None:
