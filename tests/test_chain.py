@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx.reference
+import onnx_ir as ir
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -19,16 +20,17 @@ from qnn_deploy.emit.qdm import encode as encode_qdm  # noqa: E402
 from qnn_deploy.emit.qdm_reader import decode  # noqa: E402
 from qnn_deploy.evaluate.backends import predict_qdm  # noqa: E402
 from qnn_deploy.evaluate.reference import run  # noqa: E402
+from qnn_deploy.frontend import torch_export  # noqa: E402
 from qnn_deploy.frontend.load import load_model  # noqa: E402
 from qnn_deploy.nn import checkpoint  # noqa: E402
 from qnn_deploy.nn.deploy import deploy  # noqa: E402
 from qnn_deploy.nn.layers import fold  # noqa: E402
-from qnn_deploy.passes.pipeline import lower  # noqa: E402
+from qnn_deploy.passes.pipeline import Lowered, lower  # noqa: E402
 from qnn_deploy.plan import plan  # noqa: E402
 from qnn_deploy.targets import find_target  # noqa: E402
 from qnn_deploy.toolchain.compiler import build_program  # noqa: E402
 from qnn_deploy.toolchain.runner import LocalRunner  # noqa: E402
-from tests.nn._networks import SMALL, network, pixels  # noqa: E402
+from tests.nn._networks import PRELU, SMALL, network, pixels, slope_net  # noqa: E402
 
 LEVELS = (ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
 
@@ -37,20 +39,39 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     return a.astype(np.float32).tobytes() == b.astype(np.float32).tobytes()
 
 
-@pytest.mark.parametrize("name", list(SMALL))
+@pytest.mark.parametrize(("name", "arguments"), [*SMALL.items(), ("binary-resnet", PRELU)], ids=[*SMALL, "binary-resnet with PReLU"])
 @pytest.mark.parametrize("seed", range(2))
-def test_every_form_gives_the_same_bits(name: str, seed: int, tmp_path: Path) -> None:
-    latent = network(name, seed)
+def test_every_form_gives_the_same_bits(name: str, arguments: dict[str, object], seed: int, tmp_path: Path) -> None:
+    latent = network(name, seed, arguments)
     x = pixels(latent, 16, seed)
     with torch.no_grad():
         expected = latent(x).numpy()
         assert same_bits(deploy(latent)(x).numpy(), expected)
-    checkpoint.save(tmp_path / "model.pt", fold(latent), name, SMALL[name], {})
+    checkpoint.save(tmp_path / "model.pt", fold(latent), name, arguments, {})
     loaded = load_model(str(tmp_path / "model.pt"))
     with torch.no_grad():
         assert same_bits(loaded.module(x).numpy(), expected)
+    _compiled_forms(loaded.model, x, expected)
 
-    lowered = lower(loaded.model)
+
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("seed", range(2))
+def test_signs_behind_prelu(negative: bool, seed: int) -> None:
+    """Slopes of 0 and above fold into thresholds; where a negative one makes the function turn, the layer stays a stream."""
+    latent = slope_net(seed, negative=negative)
+    x = pixels(latent, 16, seed)
+    with torch.no_grad():
+        expected = latent(x).numpy()
+        assert same_bits(deploy(latent)(x).numpy(), expected)
+    assert len(np.unique(expected)) > 10
+    lowered = _compiled_forms(torch_export.export(fold(latent), latent.input_shape, "uint8", "slopes"), x, expected)
+    folded = [proof.layer for proof in lowered.proofs]
+    assert folded == (["layers.1", "layers.9"] if negative else ["layers.1", "layers.5", "layers.9", "layers.14"])
+
+
+def _compiled_forms(model: ir.Model, x: torch.Tensor, expected: np.ndarray) -> Lowered:
+    """Lower ``model`` (L0) and compare every form from there on with the logits ``expected`` of the images ``x``."""
+    lowered = lower(model)
     assert same_bits(run(lowered.l1, x.numpy()), expected)
     assert same_bits(run(lowered.model, x.numpy()), expected)
     assert sum(proof.violations for proof in lowered.proofs) == 0
@@ -70,6 +91,7 @@ def test_every_form_gives_the_same_bits(name: str, seed: int, tmp_path: Path) ->
     for kernels in target.kernels:
         predict = predict_qdm(LocalRunner("host"), build_program("qd_run", target), packed, kernels)
         assert same_bits(predict(x.numpy()), expected), kernels
+    return lowered
 
 
 @pytest.mark.parametrize("name", list(SMALL))

@@ -40,7 +40,7 @@ BATCH = 2
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
 _FOREIGN = re.compile(r"/torch/|/onnxscript/|/qnn_deploy/frontend/|^<")
-_LIBRARY = re.compile(r"/qnn_deploy/nn/\w+\.py$")
+_LIBRARY = re.compile(r"/qnn_deploy/nn/(?!architectures/)[\w/]+\.py$")
 _Schema = onnx.defs.OpSchema
 
 

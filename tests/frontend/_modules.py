@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.nn._networks import hard_batch_norm
+from tests.nn._networks import hard_batch_norm, hard_slopes
 
 
 def line_of(text: str) -> str:
@@ -103,6 +103,30 @@ class Layers(nn.Module):
         return a * 0.125 + b - c + torch.tensor([0.5, 1, 2, 3, 4])
 
 
+class Slopes(nn.Module):
+    """PReLU and LeakyReLU on a stream, on a pooled map and on logits."""
+
+    input_shape = (3, 8, 8)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.channels, self.single, self.pooled, self.logits = nn.PReLU(8), nn.PReLU(), nn.PReLU(8), nn.PReLU(5)
+        self.leaky = nn.LeakyReLU(0.2, inplace=True)
+        self.register_buffer("shared", torch.tensor([0.0, -0.0] * 4))
+        self.head, self.second = nn.Linear(8 * 36, 5, bias=False), nn.Linear(8, 5, bias=False)
+        hard_slopes(self, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.single(self.channels(self.norm(self.conv(x))) + 0.5)
+        x = x + F.leaky_relu(x - 1, -0.3) + self.leaky(F.max_pool2d(x, 3, 1, 1) - 2)
+        x = F.prelu(x, self.shared) + x
+        bits = torch.where(x >= 0, 1.0, -1.0)
+        pooled = self.pooled(bits.amax((2, 3), keepdim=True))
+        return self.logits(self.head(bits.flatten(1))) + self.second(torch.where(pooled - 0.5 >= 0, 1.0, -1.0).flatten(1))
+
+
 class Refused(nn.Module):
     """One line for each way to be refused."""
 
@@ -117,6 +141,7 @@ class Refused(nn.Module):
         binarise(self.biased)
         binarise(self.scaled)
         self.norm.running_var[1] = float("nan")
+        self.prelu.weight.data[0] = float("nan")
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.real(x)  # real

@@ -81,6 +81,13 @@ def test_layers() -> None:
     assert _same_bits(found, expected)
 
 
+def test_slopes() -> None:
+    expected, found, operators = _stranger(_modules.Slopes)
+    assert _same_bits(found, expected)
+    assert operators.count("PRelu") == 7
+    assert len(np.unique(expected)) > 10
+
+
 def _check_provenance(model: ir.Model) -> None:
     """Every operator knows its layer and line."""
     graph = model.graph
@@ -121,7 +128,7 @@ REFUSED = [
     ("norm", "QD0304", "variance holds NaN", "norm ("),
     ("batch", "QD0301", "from the batch", "batch ("),
     ("straight through", "QD0301", "straight-through", "Add ("),
-    ("prelu", "QD0301", "PRelu", "prelu ("),
+    ("prelu", "QD0304", "slope holds NaN", "prelu ("),
     ("other sign", "QD0301", "Where", "("),
     ("divided", "QD0301", "division by 3", "Div ("),
     ("averaged", "QD0307", "averages", "AveragePool ("),

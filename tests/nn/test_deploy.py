@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from qnn_deploy.nn.deploy import ThresholdActivation, deploy  # noqa: E402
 from qnn_deploy.nn.layers import QuantLayer, fold  # noqa: E402
-from tests.nn._networks import SMALL, network, pixels  # noqa: E402
+from tests.nn._networks import SMALL, network, pixels, slope_net  # noqa: E402
 
 
 @pytest.mark.parametrize("name", list(SMALL))
@@ -28,6 +28,17 @@ def test_thresholds_replace_batchnorm_where_no_stream_passes() -> None:
     kinds = [type(m) for m in deployed.modules()]
     assert kinds.count(ThresholdActivation) == 7
     assert torch.nn.BatchNorm2d not in kinds and torch.nn.BatchNorm1d not in kinds
+
+
+@pytest.mark.parametrize(("negative", "count"), [(False, 3), (True, 2)])
+def test_prelu_folds_unless_it_turns_back(negative: bool, count: int) -> None:
+    model = slope_net(0, negative=negative)
+    x = pixels(model, 48, 0)
+    with torch.no_grad():
+        expected = model(x)
+        deployed = deploy(model)
+        assert torch.equal(deployed(x), expected)
+    assert sum(isinstance(m, ThresholdActivation) for m in deployed.modules()) == count
 
 
 def test_a_wrong_threshold_is_caught() -> None:

@@ -21,6 +21,7 @@ from qnn_deploy.ops import (
     onnx_max_pool,
     onnx_relu,
     onnx_sign,
+    prelu,
     scale,
 )
 from qnn_deploy.ops._base import ExactnessError, ShapeError, Spec
@@ -49,6 +50,41 @@ def accumulators(*shape: int) -> np.ndarray:
 @pytest.mark.parametrize("constant", [[0.1, -0.0, 3e-39], [1.0], [0.0], [-0.0], [0.3]])
 def test_scale_and_bias(agree, shape, op, x, constant) -> None:
     agree(op, [x(*shape), np.array(constant, np.float32)])
+
+
+SLOPES = [[0.25, -0.5, 3.0], [0.0, -0.0, 1.0], [1e-40, -1e-45, -3e38], [0.01], [-2.0], [-0.0]]
+
+
+def specials() -> np.ndarray:
+    """Zeros of both signs, subnormals, the smallest normal and the largest numbers, infinities, NaN; [1, 3, 51] to fill vectors."""
+    bits = [0, 1, 3, 0x007FFFFF, 0x00800000, 0x3F800000, 0x7F7FFFFF, 0x7F800000]
+    values = np.array([*bits, *(b | 0x80000000 for b in bits), 0x7FC00000], np.uint32).view(np.float32)
+    return np.broadcast_to(np.tile(values, 3), (1, 3, 51)).copy()
+
+
+@pytest.mark.parametrize("x", [floats(2, 3, 4, 5), floats(4, 3), specials()], ids=["map", "vector", "specials"])
+@pytest.mark.parametrize("slopes", SLOPES)
+def test_prelu(agree, x, slopes) -> None:
+    agree(prelu.OP, [x, np.array(slopes, np.float32)])
+
+
+@pytest.mark.parametrize("slopes", SLOPES)
+def test_prelu_is_torchs(slopes) -> None:
+    torch = pytest.importorskip("torch")
+    for x in (specials(), floats(2, 3, 5, 7)):
+        got = prelu.OP.reference([x, np.array(slopes, np.float32)], {})
+        expected = [torch.nn.functional.prelu(torch.tensor(x), torch.tensor(slopes))]
+        if len(slopes) == 1:
+            expected.append(torch.nn.functional.leaky_relu(torch.tensor(x), slopes[0]))
+        for each in expected:
+            nan = np.isnan(got)
+            np.testing.assert_array_equal(nan, np.isnan(each.numpy()))
+            assert got[~nan].tobytes() == each.numpy()[~nan].tobytes()
+
+
+def test_prelu_is_not_onnxs_for_zeros_under_a_negative_slope() -> None:
+    zeros = np.array([[0.0, -0.0]], np.float32)
+    assert np.signbit(prelu.OP.reference([zeros, np.array([-1], np.float32)], {})).tolist() == [[True, False]]
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (4, 3)])
@@ -159,6 +195,8 @@ def test_relu_and_clip_are_torchs() -> None:
         (onnx_clip.OP, [Spec("float32", (1, 3)), Spec("float32", ())], {}),
         (onnx_cast.OP, [Spec("float32", (1, 3))], {"to": 1}),
         (scale.OP, [Spec("float32", (1, 3)), Spec("float32", (2,))], {}),
+        (prelu.OP, [Spec("float32", (1, 3)), Spec("float32", (2,))], {}),
+        (prelu.OP, [Spec("int32", (1, 3)), Spec("float32", (3,))], {}),
         (batch_norm.OP, [Spec("float32", (1, 3)), Spec("float32", (1,)), Spec("float32", (1,))], {}),
         (
             onnx_max_pool.OP,

@@ -108,6 +108,63 @@ def test_a_real_valued_stream_keeps_its_formula() -> None:
         assert run(model, x).tobytes() == expected.tobytes(), make.__name__
 
 
+PRELU_LINES = {
+    "once": "n1 = BatchNormalization<epsilon = 1e-5>(c1, a_g, a_b, a_m, a_v) last = qnn_deploy.PRelu(n1, slopes)",
+    "twice": "p1 = qnn_deploy.PRelu(c1, slopes) last = BatchNormalization<epsilon = 1e-5>(p1, a_g, a_b, a_m, a_v)",
+    "pool in front": f"m1 = MaxPool<{POOL}>(c1) p1 = qnn_deploy.PRelu(m1, slopes) last = BatchNormalization<epsilon = 1e-5>(p1, a_g, a_b, a_m, a_v)",
+    "pool behind": f"p1 = qnn_deploy.PRelu(c1, slopes) m1 = MaxPool<{POOL}>(p1) last = BatchNormalization<epsilon = 1e-5>(m1, a_g, a_b, a_m, a_v)",
+}
+
+
+@pytest.mark.parametrize("form", PRELU_LINES)
+@pytest.mark.parametrize(
+    ("slopes", "rising"), [([0.5, 3, 0, 1e-40, 1, 0.01], True), ([0.5, -3, -0.0, -0.1, -1, 0.01], False), ([-0.2], False)]
+)
+@pytest.mark.parametrize("seed", range(2))
+def test_signs_behind_prelu(form: str, slopes: list[float], rising: bool, seed: int) -> None:
+    """Slopes of 0 and above are folded; negative ones where the function still switches once; the others stay, exact as they are."""
+    rng = np.random.default_rng(seed)
+    text = f"""net (uint8[N, 2, 6, 6] x) => (float[N, 4] y) {{
+        z = qnn_deploy.SubtractZero<to = 1>(x, zero)
+        c1 = Conv<{WINDOW}>(z, w1)
+        {PRELU_LINES[form]}
+        s = qnn_deploy.Sign<to = 1>(last)
+        f = Flatten<axis = 1>(s)
+        y = Gemm<transB = 1>(f, w2)
+    }}"""
+    constants = {
+        "zero": np.array([3, 120], np.int16),
+        "w1": rng.integers(-3, 4, (6, 2, 3, 3)).astype(np.float32),
+        "slopes": np.array(slopes, np.float32),
+        "w2": rng.choice([-1, 1], (4, 54 if "pool" in form else 216)).astype(np.float32),
+        **norm(rng, "a", 6),
+    }
+    constants["a_m"] = 60 + 20 * np.abs(constants["a_m"])  # accumulators of both signs reach it, so that functions that turn switch twice
+    model = l1(text, constants)
+    x = rng.integers(0, 256, (60, 2, 6, 6), dtype=np.uint8)
+    x[0], x[1] = 0, 255
+    expected = run(model, x)
+    assert len(np.unique(expected)) > 4 or not rising
+    for make, _ in EXACT:
+        make()(model)
+        assert run(model, x).tobytes() == expected.tobytes(), make.__name__
+    kinds = [node.op_type for node in model.graph]
+    # A BatchNorm alone decides the sign behind "once": a negative slope makes it constant.
+    folds = rising or form == "once"
+    assert (kinds.count("Threshold"), kinds.count("PRelu")) == ((1, 0) if folds else (0, 1))
+
+
+def test_prelu_of_integers_is_cast_first() -> None:
+    body = "a = Gemm<transB = 1>(f, w)\n y = qnn_deploy.PRelu(a, k)"
+    model = l1(dense(body), {**ZERO, **ONES, "k": np.array([0.3, -0.7], np.float32)})
+    x = np.random.default_rng(0).integers(0, 256, (50, 2, 1, 1), dtype=np.uint8)
+    expected = run(model, x)
+    for make, _ in EXACT:
+        make()(model)
+    assert run(model, x).tobytes() == expected.tobytes()
+    assert [node.op_type for node in model.graph][-2:] == ["Cast", "PRelu"]
+
+
 def dense(body: str) -> str:
     head = "net (uint8[N, 2, 1, 1] x) => (float[N, 2] y)"
     return f"{head} {{\n z = qnn_deploy.SubtractZero<to = 1>(x, zero)\n f = Flatten<axis = 1>(z)\n{body}\n}}"

@@ -48,6 +48,13 @@ def test_canonical(step: str, expected: list[tuple[str, list[float]]]) -> None:
     assert _vectors(step) == expected
 
 
+def test_zeros_of_two_signs_are_two_scales() -> None:
+    model = l0("net (float[5, 2] x) => (float[5, 2] y) <float[2] z = {0, -0.0}> { y = Mul (x, z) }")
+    assert run(model, NormaliseElementwise) == []
+    found = constant(next(iter(model.graph)).inputs[1])
+    assert found is not None and np.signbit(found).tolist() == [False, True]
+
+
 def test_vectors_over_features() -> None:
     model = l0("net (float[5, 3] x) => (float[5, 3] y) <float[3] b = {1, 2, 3}> { y = Add (x, b) }")
     assert run(model, NormaliseElementwise) == []

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from qnn_deploy.ops import BY_KEY
 from qnn_deploy.ops.batch_norm import fold_batchnorm
 from qnn_deploy.passes.scan import ALWAYS, NEVER, scan
 
@@ -48,6 +49,35 @@ def test_thresholds_agree_with_torch_at_every_accumulator(seed: int) -> None:
     assert (result.direction < 0).any()
 
 
+@pytest.mark.parametrize("one", [False, True])
+def test_prelu_between_agrees_with_torch(one: bool) -> None:
+    """sign(BN(PReLU(BN(acc)))): channels of negative slope fold where they switch once, else the first switch back is found."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(3)
+    channels, bound = 96, 120
+    slopes = (
+        np.array([-0.5], np.float32) if one else rng.choice([-2.0, -0.1, -0.0, 0.0, 1e-40, 0.25, 1.0, 3.0], channels).astype(np.float32)
+    )
+    a, b, c, d = (rng.normal(0, scale, channels).astype(np.float32) for scale in (0.1, 3, 1, 2))
+    prelu = ir.node("PRelu", [ir.Value(name="x"), constant(slopes)], domain="qnn_deploy")
+    cast = ir.node("Cast", [ir.Value(name="x")], {"to": 1})
+    x = np.repeat(np.arange(-bound, bound + 1)[:, None], channels, 1)
+    first = torch.from_numpy(BY_KEY[("qnn_deploy", "BatchNorm")].reference([x.astype(np.int32), a, b], {}))
+    values = torch.nn.functional.prelu(first, torch.from_numpy(slopes)).numpy()
+    positive = BY_KEY[("qnn_deploy", "BatchNorm")].reference([values, c, d], {}) >= 0
+    switches = (positive[1:] != positive[:-1]).sum(0)
+    assert (switches > 1).any() and (switches == 1).any() and (switches == 0).any()
+    assert one or ((switches == 1) & (slopes < 0)).any()
+    for channel in range(channels):
+        own = slice(channel, channel + 1)
+        slope = prelu if one else ir.node("PRelu", [ir.Value(name="x"), constant(slopes[own])], domain="qnn_deploy")
+        chain = [batch_norm(a[own], b[own]), slope, batch_norm(c[own], d[own])]
+        result = scan([cast, *chain], np.array([-bound]), np.array([bound]), 4)
+        assert (result.broken is None) == (switches[channel] <= 1)
+        if result.broken is None:
+            assert np.array_equal(result.direction[0] * x[:, channel] >= result.threshold[0], positive[:, channel])
+
+
 def test_the_textbook_formula_would_be_wrong() -> None:
     """Algebra's threshold, ceil(mean - beta / a), disagrees with the scan somewhere: what the scan is for."""
     rng = np.random.default_rng(1)
@@ -64,7 +94,7 @@ def test_a_function_that_switches_back_is_named() -> None:
     hump = ir.node("Clip", [ir.Value(name="x"), constant(np.float32(-1)), constant(np.float32(1))])
     a, b = np.array([1, -1], np.float32), np.zeros(2, np.float32)
     assert scan([batch_norm(a, b), hump], np.array([-5, -5]), np.array([5, 5]), 2).broken is None
-    from qnn_deploy.ops import BY_KEY, _base
+    from qnn_deploy.ops import _base
 
     op = BY_KEY[("", "Relu")]
     folded = _base.OpDef("test", "Fold", op.infer, lambda inputs, _: 2 - np.abs(inputs[0].astype(np.float32)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qnn_deploy.ir.edit import constant, shape_of
+from qnn_deploy.passes.normalise_prelu import NormalisePRelu
 from qnn_deploy.passes.remove_unread import RemoveUnread
 from qnn_deploy.passes.sink_unsqueeze import SinkUnsqueeze
 from tests.passes._l0 import kinds, l0, run
@@ -20,13 +21,14 @@ CONSTANTS = """<int64[2] axes = {2, 3}, float[1] s = {2}, float[4] g = {1, 2, 3,
         ("u = Unsqueeze (x, axes) r = Relu (u) y = Flatten (r)", ["Relu"]),
         ("u = Unsqueeze (x, axes) c = Clip (u, zero, six) r = Relu (c) y = Flatten (r)", ["Clip", "Relu"]),
         ("u = Unsqueeze (x, axes) b = BatchNormalization (u, g, g, g, g) y = Flatten (b)", ["BatchNormalization"]),
+        ("u = Unsqueeze (x, axes) p = PRelu (u, s) y = Flatten (p)", ["q.PRelu"]),
         ("u = Unsqueeze (x, axes) a = Add (u, u) y = Flatten (a)", ["Add"]),
         ("u = Unsqueeze (x, axes) v = Relu (u) a = Add (u, v) y = Flatten (a)", ["Relu", "Add"]),
     ],
 )
 def test_sinks(steps: str, expected: list[str]) -> None:
     model = l0(f"net (float[2, 4] x) => (float[2, 4] y) {CONSTANTS} {{ {steps} }}")
-    run(model, SinkUnsqueeze, RemoveUnread)
+    run(model, NormalisePRelu, SinkUnsqueeze, RemoveUnread)
     assert kinds(model) == expected
     assert all(shape_of(node.outputs[0]) == (2, 4) for node in model.graph)
 
