@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from qnn_deploy.errors import UserError
 from qnn_deploy.nn import draws
-from qnn_deploy.nn.ana import STRATEGIES, levels_of, noisy_stair, stair, steps_of
+from qnn_deploy.nn.ana import STRATEGIES, levels_of, noisy_stair, steps_of
 from qnn_deploy.nn.ana_noise import NOISES
+from qnn_deploy.nn.functional import quantize, sign
 from qnn_deploy.nn.quantizers._base import ActivationQuantizer, WeightQuantizer
 
 MOTIONS = ("static", "dynamic")
@@ -23,6 +24,7 @@ class _Ana(nn.Module):
     ``mean`` where the mean is dynamic, ``sigma`` where the variance is.
     """
 
+    eps: Tensor
     mean: Tensor
     sigma: Tensor
     seed: Tensor
@@ -62,7 +64,7 @@ class _Ana(nn.Module):
             raise UserError("QD0202", "ANA takes eps and scale above 0")
         if not signed and not self.takes_unsigned:
             raise UserError("QD0202", "ANA weights are signed")
-        self.bits, self.noise, self.strategy, self.eps = bits, noise, strategy, eps
+        self.bits, self.noise, self.strategy, self.plain = bits, noise, strategy, eps == 1
         self.all_levels = levels_of(bits, signed, balanced)
         self.levels = (self.all_levels[0], self.all_levels[-1])
         half = (self.all_levels[1] - self.all_levels[0]) / 2
@@ -70,7 +72,8 @@ class _Ana(nn.Module):
         self.initial_mean = -half if mean == "dynamic" else 0.0
         self.annealed = ("mean",) * (mean == "dynamic") + ("sigma",) * (variance == "dynamic")
         self.must_anneal = self.annealed
-        # Not part of the state: a resumed run's scheduler sets them.
+        # Not part of the state: arguments, and what a resumed run's scheduler sets.
+        self.register_buffer("eps", torch.tensor(float(eps)), persistent=False)
         self.register_buffer("mean", torch.tensor(1.0), persistent=False)
         self.register_buffer("sigma", torch.tensor(1.0), persistent=False)
         if strategy == "random":
@@ -78,11 +81,14 @@ class _Ana(nn.Module):
             self.register_buffer("drawn", torch.tensor(0))
 
     def step(self, x: Tensor) -> Tensor:
-        """The stair (in training: its regularisation) at x / eps, any shape; x's dtype."""
-        if self.eps != 1:
-            x = x / self.eps
+        """The stair (in training: its regularisation) at x / eps, any shape.
+
+        In ``eval()`` a tie goes to the even level, as everywhere in this package; in training the stair goes up at it.
+        """
         if not self.training:
-            return stair(x, self.all_levels)
+            return sign(x) if self.all_levels == (-1, 1) else quantize(x, self.eps, *self.levels)
+        if not self.plain:
+            x = x / self.eps
         draw = None
         if self.strategy == "random":
             draw = draws.uniform(x.shape, self.seed, self.drawn)
@@ -126,7 +132,7 @@ class AnaWeight(_Ana, WeightQuantizer):
 
     def forward(self, weight: Tensor) -> tuple[Tensor, Tensor | None]:
         """Returns (levels of weight's shape, in training perhaps between them; eps as [] or None where it is 1)."""
-        return self.step(weight), None if self.eps == 1 else weight.new_tensor(self.eps)
+        return self.step(weight), None if self.plain else self.eps
 
 
 class AnaActivation(_Ana, ActivationQuantizer):
