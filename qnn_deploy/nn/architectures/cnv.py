@@ -1,4 +1,4 @@
-"""CNV: the VGG-like network of FINN (Umuroglu et al. 2017), 8-bit pixels in, 1-bit weights and activations, thresholds only."""
+"""CNV: the VGG-like network of FINN (Umuroglu et al. 2017), 8-bit pixels in, by default 1-bit weights and activations, thresholds only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from qnn_deploy.nn.layers import InputZero, QuantConv2d, QuantLinear
-from qnn_deploy.nn.quantizers import BinaryWeight, SignActivation
+from qnn_deploy.nn.quantizers import Spec, activation_quantizer, weight_quantizer
 
 
 class Cnv(nn.Module):
@@ -20,6 +20,7 @@ class Cnv(nn.Module):
         in_channels, size: input [N, in_channels, size, size], uint8.
         padding: zero padding of the convolutions (0 as in FINN).
         zero: zero point of each input channel.
+        weights, activations: quantisers of every layer (see `quantizers`).
     """
 
     def __init__(
@@ -31,6 +32,8 @@ class Cnv(nn.Module):
         size: int = 32,
         padding: int = 0,
         zero: Sequence[int] = (125, 123, 114),
+        weights: Spec = "binary",
+        activations: Spec = "sign",
     ) -> None:
         super().__init__()
         self.input_shape = (in_channels, size, size)
@@ -38,20 +41,20 @@ class Cnv(nn.Module):
         width = in_channels
         for stage, out in enumerate(channels):
             for conv in range(2):
-                layers.append(QuantConv2d(width, out, 3, BinaryWeight(), padding=padding))
+                layers.append(QuantConv2d(width, out, 3, weight_quantizer(weights), padding=padding))
                 size += 2 * padding - 2
                 width = out
                 if conv == 1 and stage < len(channels) - 1:
                     # Pooled before BatchNorm, so that the sign is taken of centred values (BinaryNet's order).
                     layers.append(nn.MaxPool2d(2))
                     size //= 2
-                layers += [nn.BatchNorm2d(out), SignActivation()]
+                layers += [nn.BatchNorm2d(out), activation_quantizer(activations, out)]
         layers.append(nn.Flatten())
         width *= size * size
         for out in dense:
-            layers += [QuantLinear(width, out, BinaryWeight()), nn.BatchNorm1d(out), SignActivation()]
+            layers += [QuantLinear(width, out, weight_quantizer(weights)), nn.BatchNorm1d(out), activation_quantizer(activations, out)]
             width = out
-        layers.append(QuantLinear(width, classes, BinaryWeight()))
+        layers.append(QuantLinear(width, classes, weight_quantizer(weights)))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
