@@ -6,10 +6,10 @@ With levels q_0 < ... < q_K, thresholds t_k between them, and noise of mean m an
     forward   expectation  q_0 + sum_k (q_k - q_{k-1}) p_k    mode  the most probable level    random  one level, drawn
     backward  dL/dx = g * sum_k (q_k - q_{k-1}) f((x - m - t_k) / s) / s
 
-s = 0, and ``eval()`` whatever s is, give the stair itself: level k from x >= t_k on, gradient 0. Confirmed by the authors' code; binary
-levels {-1, +1} with the threshold 0 are ours (their rule for one signed bit leaves a single level). Special cases: for binary levels and
-s = 1, uniform noise has the gradient of the estimator "clipped" and triangular noise that of "polynomial"; logistic noise that of tanh
-and sigmoid, normal noise that of erf.
+s = 0 gives the stair itself: level k from x >= t_k on, gradient 0. Confirmed by the authors' code; binary levels {-1, +1} with the
+threshold 0 are ours (their rule for one signed bit leaves a single level). Special cases: for binary levels and s = 1, uniform noise has
+the gradient of the estimator "clipped" and triangular noise that of "polynomial"; logistic noise that of tanh and sigmoid, normal noise
+that of erf.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from torch import Tensor
 
 from qnn_deploy.errors import UserError
 from qnn_deploy.nn.ana_noise import NOISES
-from qnn_deploy.nn.functional import sign
 
 STRATEGIES = ("expectation", "mode", "random")
 
@@ -48,16 +47,6 @@ def levels_of(bits: int, signed: bool = True, balanced: bool = True) -> tuple[in
 def steps_of(levels: tuple[int, ...]) -> list[tuple[int, float]]:
     """(height, threshold) of each step; the thresholds lie halfway."""
     return [(high - low, (low + high) / 2) for low, high in itertools.pairwise(levels)]
-
-
-def stair(x: Tensor, levels: tuple[int, ...]) -> Tensor:
-    """The stair itself, without noise and gradient: levels of x's shape and dtype."""
-    if levels == (-1, 1):
-        return sign(x)  # which the compiler knows
-    y = torch.full_like(x, levels[0])
-    for gap, threshold in steps_of(levels):
-        y = y + gap * (x >= threshold).to(x.dtype)
-    return y.detach()
 
 
 def noisy_stair(

@@ -82,6 +82,7 @@ def test_the_unbounded_window_counts_epochs_and_ends_at_its_floor() -> None:
     for epoch in range(10, 41):
         assert schedule.value(epoch / 100, epochs=100) == pytest.approx((1 / (epoch - 10 + 1)) ** 2, rel=1e-9)
     assert schedule.value(0.42, epochs=100) == 0  # 33^-2 < 1e-3 < 31^-2
+    assert Schedule("x", "uws", start=1.0, final=0.0).value(0.03, epochs=100) == pytest.approx(1 / 4)
 
 
 def test_windows_of_the_four_orders() -> None:
