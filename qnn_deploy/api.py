@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from qnn_deploy.errors import ToolchainError, UserError
 
 if TYPE_CHECKING:
+    from qnn_deploy.evaluate.lint import Lint
     from qnn_deploy.evaluate.parity import VerifyReport
 
 Progress = Callable[[str], None]
@@ -309,6 +310,17 @@ def bench(
     return {"schema_version": measuring.SCHEMA_VERSION, "rows": rows}
 
 
+def lint(model: Any, *, weights: str | None = None, input_spec: str | None = None) -> Lint:
+    """Which layers of ``model`` (as for `build`, or a torch module) will run on bits, and why not the others. Nothing is written.
+
+    Raises:
+        UserError: the model cannot be read; what keeps it from being deployed is listed, not raised.
+    """
+    from qnn_deploy.evaluate.lint import lint
+
+    return lint(model, weights=weights, input_spec=input_spec)
+
+
 def inspect(name: str) -> dict[str, Any]:
     """What a build directory, a ``.qdm``, an ``.onnx`` or a checkpoint holds."""
     from qnn_deploy.evaluate import inspection
@@ -323,16 +335,48 @@ def train(
     overrides: Sequence[str] = (),
     data: str | None = None,
     resume: bool = False,
-    report: Callable[[dict[str, float]], None] = lambda metrics: None,
+    report: Callable[[dict[str, Any]], None] = lambda metrics: None,
+    progress: Callable[[int, int, int, int], None] = lambda epoch, epochs, step, steps: None,
 ) -> dict[str, Any]:
     """Train ``recipe`` (a TOML file or the name of a folder in ``models/``) and write ``model.pt`` and ``trained.json`` into ``out``.
 
     Args:
-        overrides: ``key=value`` in TOML syntax, over the recipe's keys.
-        report: gets the metrics of each epoch.
+        overrides: ``key=value`` in TOML syntax, over the recipe's keys; ``key.inner`` reaches into its tables.
+        resume: go on after the last whole epoch in ``out``, with the result of a run that never stopped.
+        report: gets the metrics of each epoch (`train.metrics.COLUMNS`).
+        progress: gets the epoch, the number of epochs, the steps done in it and their number, a few times a second.
+
+    Raises:
+        UserError: for a recipe, data, a state to resume or an output that cannot be used, and QD0204 where training diverges.
     """
     try:
         from qnn_deploy.train import run as training
     except ImportError as error:
         raise UserError("QD0111", "training needs PyTorch", help='pip install "qnn-deploy[torch]"') from error
-    return training.run(recipe, Path(out), overrides=tuple(overrides), data_spec=data, resume=resume, report=report)
+    options: dict[str, Any] = {"overrides": tuple(overrides), "data_spec": data, "resume": resume}
+    return training.run(recipe, Path(out), **options, report=report, progress=progress)
+
+
+def sweep(
+    file: str | Path,
+    out: str | Path,
+    *,
+    address: str | None = None,
+    report: Callable[[dict[str, Any], int, int], None] = lambda row, done, total: None,
+) -> dict[str, Any]:
+    """Train every trial of the sweep ``file`` into a folder of its own under ``out``, on Ray: ``{"rows": [...], "sort": ...}``, best first.
+
+    A trial that is finished is not repeated, one that was interrupted goes on. ``results.csv`` and ``results.png`` lie beside the folders.
+
+    Args:
+        address: of a running Ray cluster (``"auto"``, ``host:port``) that sees ``out``; None starts one on this machine for the time.
+        report: gets each finished trial's row, how many are done, and of how many.
+
+    Raises:
+        UserError: QD0206 or QD0202 for a sweep or a trial that is malformed, before anything starts; QD0111 where a package is missing.
+    """
+    try:
+        from qnn_deploy.train.sweep import run as sweeping
+    except ImportError as error:
+        raise UserError("QD0111", "training needs PyTorch", help='pip install "qnn-deploy[torch]"') from error
+    return sweeping.run(Path(file), Path(out), address=address, report=report)

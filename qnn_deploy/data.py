@@ -1,4 +1,5 @@
-"""Data sets by specification: ``digits``, ``cifar10[:PATH]``, ``folder:PATH``, ``npy:FILE`` or an import path ``package.module:function``.
+"""Data sets by specification: ``digits``, ``cifar10[:PATH]``, ``folder:PATH``, ``npy:FILE`` or an import path: ``package.module:function``
+or ``package.module:Class[:ROOT]`` with (image, label) items.
 
 Every data set is uint8 images [N, C, H, W] and int64 labels [N], for the split "train" or "test".
 """
@@ -8,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib
+import inspect
 import io
 import lzma
+import operator
 import os
 import pickle
 import sys
@@ -17,12 +20,13 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qnn_deploy.cache import cache_folder
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import QnnDeployError, UserError
 
 CIFAR10_HELP = (
     "get cifar-10-python.tar.gz (MD5 c58f30108f718f92721af3b95e74349a) from the CIFAR-10 page of its author, Alex Krizhevsky,"
@@ -109,14 +113,22 @@ def _npy(path: Path) -> Dataset:
     return Dataset(images, np.full(len(images), -1, np.int64), path.name)
 
 
-def _imported(module: str, function: str, split: str) -> Dataset:
-    where = f"{module}:{function}"
+def _imported(module: str, target: str, split: str) -> Dataset:
+    """``module:function`` or ``module:Class[:ROOT]``: both arrays at once, or a data set of (image, label) items, as torchvision's."""
+    name, _, root = target.partition(":")
+    where = f"{module}:{name}"
     here = str(Path.cwd())
     sys.path.insert(0, here)  # as `python -m` does
     try:
-        images, labels = getattr(importlib.import_module(module), function)(split)
+        found = getattr(importlib.import_module(module), name)
+        made = found(**_class_arguments(found, split, root, where)) if inspect.isclass(found) else found(split)
+        if not isinstance(made, tuple):
+            return _items(made, where)
+        images, labels = made
     except (ImportError, AttributeError) as error:
         raise UserError("QD0203", f"cannot import {where}: {error}") from error
+    except QnnDeployError:
+        raise
     except Exception as error:  # the user's own code
         raise UserError("QD0203", f"{where}({split!r}) failed: {type(error).__name__}: {error}") from error
     finally:
@@ -126,6 +138,51 @@ def _imported(module: str, function: str, split: str) -> Dataset:
         found = f"{images.dtype} {list(images.shape)} and labels {list(labels.shape)}"
         raise UserError("QD0203", f"the function returns uint8 [N, C, H, W] and labels [N], not {found}", where=where)
     return Dataset(images, labels.astype(np.int64), where)
+
+
+def _class_arguments(found: type, split: str, root: str, where: str) -> dict[str, object]:
+    """What torchvision's data sets are called with: ``root``, and ``split`` or ``train``, as far as the class takes them."""
+    known = inspect.signature(found).parameters
+    values: dict[str, object] = {"split": split} if "split" in known else {"train": split == "train"} if "train" in known else {}
+    if not values:
+        raise UserError("QD0203", "the class takes neither split nor train: training and test images would be the same", where=where)
+    if root:
+        return values | {"root": root}
+    if "root" in known and known["root"].default is inspect.Parameter.empty:
+        raise UserError("QD0203", "the class wants a root folder", where=where, help=f"--data {where}:FOLDER")
+    return values
+
+
+def _items(items: Any, where: str) -> Dataset:
+    """Every (image, label) of ``items``: PIL images, or uint8 arrays [H, W] or [C, H, W], all of one size."""
+    try:
+        count = len(items)
+    except TypeError as error:
+        raise UserError(
+            "QD0203", f"neither (images, labels) nor a data set with a length, but {type(items).__name__}", where=where
+        ) from error
+    images, labels = [], []
+    for index in range(count):
+        item = items[index]
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            raise UserError("QD0203", f"item {index} is no pair (image, label)", where=where)
+        image = np.asarray(item[0])
+        if image.ndim == 3 and hasattr(item[0], "getbands"):  # PIL has the channels last
+            image = image.transpose(2, 0, 1)
+        image = image[None] if image.ndim == 2 else image
+        if image.dtype != np.uint8 or image.ndim != 3:
+            what = f"item {index} is {image.dtype} {list(image.shape)}; images are PIL's, or uint8 [H, W] or [C, H, W]"
+            raise UserError("QD0203", what, where=where, help="leave out transforms that give floats; the recipe augments")
+        if images and image.shape != images[0].shape:
+            raise UserError("QD0203", f"item {index} is {list(image.shape)}, item 0 is {list(images[0].shape)}", where=where)
+        images.append(image)
+        try:
+            labels.append(operator.index(item[1]))
+        except TypeError as error:
+            raise UserError("QD0203", f"the label of item {index} is {item[1]!r}, no whole number", where=where) from error
+    if not images:
+        raise UserError("QD0203", "the data set is empty", where=where)
+    return Dataset(np.stack(images), np.array(labels, np.int64), where)
 
 
 def _cache(path: Path) -> Path:

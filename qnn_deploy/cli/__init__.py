@@ -17,6 +17,7 @@ from qnn_deploy.errors import Exit, QnnDeployError
 
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("train", "Train a recipe and save a deployable checkpoint."),
+    ("sweep", "Train a recipe with many settings, on one machine or a cluster."),
     ("build", "Compile a trained model for one or more targets."),
     ("verify", "Compare every artefact of a build with the trained model, bit for bit."),
     ("eval", "Count the correct predictions of a model or an artefact."),

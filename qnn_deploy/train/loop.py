@@ -1,135 +1,126 @@
-"""The training loop: Adam on latent weights, one-cycle learning rate, a checkpoint each epoch, resumable with the same result."""
+"""The training loop on latent weights: a checkpoint each epoch, resumable with the same result."""
 
 from __future__ import annotations
 
-import csv
-import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from qnn_deploy.data import Dataset
-from qnn_deploy.nn.architectures import ARCHITECTURES
-from qnn_deploy.nn.layers import QuantLayer
-from qnn_deploy.train.data import augment, resize
-from qnn_deploy.train.recipe import Recipe
+from qnn_deploy.nn.anneal import Schedule, Scheduler
+from qnn_deploy.train import metrics, state
+from qnn_deploy.train.build import build_network, load_trained
+from qnn_deploy.train.clipping import make_clip
+from qnn_deploy.train.distill import Teacher
+from qnn_deploy.train.epoch import Run
+from qnn_deploy.train.evaluation import count_correct
+from qnn_deploy.train.metrics import Row
+from qnn_deploy.train.optimizers import make_optimizer
+from qnn_deploy.train.parallel import Emit, launch, make_fabric
+from qnn_deploy.train.progressive import at, freeze
+from qnn_deploy.train.recipe import Recipe, keep_recipe
+from qnn_deploy.train.teacher import SoftTargets
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
-def learning_rate(recipe: Recipe, progress: float) -> float:
-    """Linear warm-up to ``recipe.learning_rate``, then a cosine to zero; ``progress`` in [0, 1]."""
-    if progress < recipe.warmup:
-        return recipe.learning_rate * progress / recipe.warmup
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - recipe.warmup) / (1 - recipe.warmup)))
-
-
-def image_size(recipe: Recipe, epoch: int, full: int) -> int:
-    """Side of the training images in ``epoch``."""
-    return _at(recipe.sizes, epoch / recipe.epochs, full)
-
-
-def freeze(model: nn.Module, layers: int) -> None:
-    """Stop learning in the first ``layers`` quantised layers and the BatchNorms behind them (module order is forward order)."""
-    seen = 0
-    for module in model.modules():
-        if isinstance(module, QuantLayer):
-            seen += 1
-        if seen > layers:
-            return
-        if isinstance(module, (QuantLayer, nn.BatchNorm1d, nn.BatchNorm2d)):
-            module.requires_grad_(False)
-            module.eval()
-
-
-def _at(table: tuple[tuple[float, int], ...], progress: float, default: int) -> int:
-    """The value of the last row whose share is reached."""
-    return next((value for share, value in reversed(table) if progress >= share), default)
+Report = Callable[[Row], None]
+Progress = Callable[[int, int, int, int], None]
+"""Takes the epoch, the number of epochs, the steps done in it and their number."""
 
 
 def train(
-    recipe: Recipe, train_set: Dataset, test_set: Dataset, folder: Path, *, resume: bool = False, report: Callable[[dict[str, float]], None]
+    recipe: Recipe,
+    train_set: Dataset,
+    test_set: Dataset,
+    folder: Path,
+    *,
+    resume: bool = False,
+    report: Report = lambda row: None,
+    progress: Progress = lambda epoch, epochs, step, steps: None,
 ) -> nn.Module:
-    """Train ``recipe`` and return the latent model in ``eval()``.
+    """Train ``recipe`` and return the latent model in ``eval()``, on the CPU.
 
     Writes ``last.pt`` (everything a resumed run needs) and ``metrics.csv`` into ``folder`` after each epoch; ``report`` gets the
-    epoch's metrics. With ``resume`` it goes on after the last whole epoch of ``last.pt``.
+    epoch's metrics. With ``resume`` it goes on after the last whole epoch of ``last.pt``, where there is one.
+
+    Raises:
+        UserError: QD0204 where the loss leaves the finite numbers, QD0205 where ``last.pt`` belongs to another run, QD0105 where
+            nothing can be written; ``last.pt`` then holds the last whole epoch.
     """
+
+    def emit(name: str, value: Any) -> None:
+        if name == "row":
+            report(value)
+        else:
+            progress(*value)
+
+    launch(make_fabric(recipe), train_process, recipe, train_set, test_set, folder, resume, emit=emit)
+    return load_trained(folder)
+
+
+def train_process(
+    fabric: Fabric, recipe: Recipe, train_set: Dataset, test_set: Dataset, folder: Path, resume: bool, *, emit: Emit
+) -> nn.Module:
+    """`train` in one of the processes of ``fabric``; events are "row" and "progress"."""
+    from lightning_fabric import seed_everything
+
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    torch.manual_seed(recipe.seed)
-    model = ARCHITECTURES[recipe.architecture](**recipe.arguments)
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
-    images, labels = torch.from_numpy(train_set.images), torch.from_numpy(train_set.labels)
-    first, last = 0, folder / "last.pt"
+    seed_everything(recipe.seed, verbose=False)
+    model = build_network(recipe)
+    model = model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    teacher = SoftTargets(Teacher(**recipe.distill)).to(fabric.device).eval() if recipe.distill else None
+    optimizer = make_optimizer(recipe.optimizer, model, recipe.learning_rate)
+    scheduler = Scheduler(model, [Schedule(**table) for table in recipe.schedules], recipe.epochs)
+    data, last = state.data_digests(train=train_set, test=test_set), folder / state.FILE
+    rows: list[Row] = []
     if resume and last.exists():
-        state = torch.load(last, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["epoch"] + 1
-    forward = torch.compile(model, dynamic=False) if recipe.compile else model
-    binary = [m.weight for m in model.modules() if isinstance(m, QuantLayer) and m.quantizer.bits == 1 and m.weight is not None]
-    steps = len(images) // recipe.batch_size
-    for epoch in range(first, recipe.epochs):
-        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
-        order = torch.randperm(len(images), generator=generator)
-        size = image_size(recipe, epoch, images.shape[-1])
-        start, total = time.perf_counter(), 0.0
+        saved = state.load(last)
+        state.check_same_run(saved, recipe, data, last)
+        model.load_state_dict(saved.model)
+        optimizer.load_state_dict(saved.optimizer)
+        scheduler.load_state_dict(saved.scheduler)
+        state.set_rng_state(saved.rng[fabric.global_rank])
+        rows = saved.rows
+    if fabric.is_global_zero:
+        keep_recipe(recipe, folder / "recipe.toml")
+        if rows:
+            metrics.write_csv(folder / "metrics.csv", rows)  # the run may have died between the two files
+    elif not rows:
+        seed_everything(recipe.seed + fabric.global_rank, verbose=False)
+    board = metrics.TensorBoard(folder / "tensorboard", len(rows) + 1) if recipe.tensorboard and fabric.is_global_zero else None
+    optimizer = optimizer.map(fabric.setup_optimizers)
+    run = Run(fabric, recipe, model, model, optimizer, scheduler, make_clip(recipe.clip, model), teacher, emit, rows)
+    integers = metrics.low_bit_weights(model.eval())
+    frozen = None
+    for epoch in range(len(rows), recipe.epochs):
+        layers = at(recipe.freeze, epoch / recipe.epochs, 0)
         model.train()
-        freeze(model, _at(recipe.freeze, epoch / recipe.epochs, 0))
-        for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, (epoch + step / steps) / recipe.epochs)
-            batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-            x = resize(augment(images[batch], recipe.crop, recipe.flip, generator), size)
-            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                logits = forward(x.contiguous(memory_format=torch.channels_last)).float()
-            loss = F.cross_entropy(logits * recipe.logit_scale, labels[batch])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            with torch.no_grad():
-                # Outside [-1, 1] a latent weight gets no gradient and would never come back (BinaryNet).
-                for weight in binary:
-                    weight.clamp_(-1, 1)
-            total += loss.item()
+        freeze(model, layers)
+        if layers != frozen:  # processes that share gradients have to know anew which ones
+            run.forward, frozen = fabric.setup_module(torch.compile(model, dynamic=False) if recipe.compile else model), layers
+        row = run.epoch(epoch, train_set)
         model.eval()
-        correct = count_correct(model, test_set)
-        metrics = {
-            "epoch": epoch + 1,
-            "epochs": recipe.epochs,
-            "size": size,
-            "loss": round(total / steps, 5),
-            "test_correct": correct,
-            "test_accuracy": round(correct / len(test_set.labels), 5),
-            "seconds": round(time.perf_counter() - start, 1),
-        }
-        _append(folder / "metrics.csv", metrics, fresh=epoch == 0)
-        temporary = last.with_suffix(".tmp")
-        torch.save({"epoch": epoch, "model": model.state_dict(), "optimizer": optimizer.state_dict()}, temporary)
-        os.replace(temporary, last)
-        report(metrics)
+        before, integers = integers, metrics.low_bit_weights(model)
+        row |= {"flip_ratio": metrics.flip_ratio(before, integers), "sparsity": metrics.sparsity(integers)}
+        correct = count_correct(model, test_set, rank=fabric.global_rank, ranks=fabric.world_size)
+        row["test_correct"] = int(run.sum(correct))
+        row["test_accuracy"] = round(row["test_correct"] / len(test_set.labels), 5)
+        row["seconds"] = round(time.perf_counter() - row["seconds"], 1)
+        rows.append({name: row[name] for name in metrics.COLUMNS})
+        snapshot = run.snapshot(epoch, data)
+        if fabric.is_global_zero:
+            state.save(last, snapshot)
+            metrics.write_csv(folder / "metrics.csv", rows)
+            if board is not None:
+                board.write(rows[-1])
+            emit("row", rows[-1])
+        fabric.barrier()
+    if board is not None:
+        board.close()
     return model.eval()
-
-
-@torch.no_grad()
-def count_correct(model: nn.Module, data: Dataset, batch_size: int = 500) -> int:
-    """Top-1 hits of ``model`` on ``data``; a tie goes to the lowest class."""
-    correct = 0
-    for start in range(0, len(data.images), batch_size):
-        x = torch.from_numpy(data.images[start : start + batch_size])
-        predicted: Tensor = model(x.contiguous(memory_format=torch.channels_last)).argmax(dim=1)
-        correct += int((predicted.numpy() == data.labels[start : start + batch_size]).sum())
-    return correct
-
-
-def _append(path: Path, row: dict[str, float], *, fresh: bool) -> None:
-    with path.open("w" if fresh else "a", newline="") as stream:
-        writer = csv.DictWriter(stream, list(row))
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)

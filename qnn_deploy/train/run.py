@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from qnn_deploy import data
 from qnn_deploy.errors import UserError
 from qnn_deploy.nn import checkpoint
-from qnn_deploy.nn.architectures import ARCHITECTURES
-from qnn_deploy.train.loop import count_correct, train
-from qnn_deploy.train.recipe import read_recipe
+from qnn_deploy.train.check import check_data, check_recipe
+from qnn_deploy.train.evaluation import count_correct
+from qnn_deploy.train.files import write_whole
+from qnn_deploy.train.loop import Progress, Report, train
+from qnn_deploy.train.recipe import Recipe, plain, read_recipe
 
 
 def find_recipe(name: str) -> Path:
@@ -42,32 +42,41 @@ def run(
     overrides: tuple[str, ...] = (),
     data_spec: str | None = None,
     resume: bool = False,
-    report: Callable[[dict[str, float]], None],
+    report: Report,
+    progress: Progress,
 ) -> dict[str, Any]:
-    """Train the recipe ``name``; write ``model.pt`` and ``trained.json`` (and what `loop.train` writes) into ``out``.
-
-    Returns the contents of ``trained.json``.
+    """Train the recipe ``name`` into ``out`` (see `run_recipe`) and return the contents of ``trained.json``.
 
     Raises:
         UserError: for a recipe, data or output that cannot be used.
     """
     path = find_recipe(name)
+    if data_spec is not None:
+        overrides = (*overrides, f"data={json.dumps(data_spec)}")
     recipe = read_recipe(path, overrides)
-    if recipe.architecture not in ARCHITECTURES:
-        raise UserError(
-            "QD0202", f"unknown architecture {recipe.architecture!r}", where=str(path), help=f"known: {', '.join(ARCHITECTURES)}"
-        )
-    spec = data_spec or recipe.data
-    train_set, test_set = data.load(spec, "train"), data.load(spec, "test")
+    return run_recipe(recipe, path.parent.name, str(path), out, resume=resume, report=report, progress=progress)
+
+
+def run_recipe(
+    recipe: Recipe, name: str, where: str, out: Path, *, resume: bool, report: Report, progress: Progress = lambda *_: None
+) -> dict[str, Any]:
+    """Train ``recipe`` (from ``where``, for messages) into ``out``: ``recipe.toml`` with every key filled in, what `loop.train` writes,
+    ``model.pt`` and ``trained.json``. Returns the contents of the last.
+
+    Raises:
+        UserError: for a recipe, data or output that cannot be used. The recipe is checked before data are read.
+    """
+    network = check_recipe(recipe, where)
+    train_set, test_set = data.load(recipe.data, "train"), data.load(recipe.data, "test")
+    check_data(recipe, network, train_set, test_set)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError("QD0105", f"cannot make the output directory: {error.strerror}", where=str(out)) from error
-    model = train(recipe, train_set, test_set, out, resume=resume, report=report)
+    model = train(recipe, train_set, test_set, out, resume=resume, report=report, progress=progress)
     correct = count_correct(model, test_set)
     expected = {"data": test_set.name, "images": len(test_set.images), "correct": correct, "epochs": recipe.epochs}
-    meta = {"recipe": dataclasses.asdict(recipe), **expected}
-    digest = checkpoint.save(out / "model.pt", model, recipe.architecture, recipe.arguments, meta)
-    expected = {"schema_version": 1, "name": path.parent.name, **expected, "contents_sha256": digest}
-    (out / "trained.json").write_text(json.dumps(expected, indent=1) + "\n")
+    digest = checkpoint.save(out / "model.pt", model, recipe.architecture, recipe.arguments, {"recipe": plain(recipe), **expected})
+    expected = {"schema_version": 1, "name": name, **expected, "contents_sha256": digest}
+    write_whole(out / "trained.json", (json.dumps(expected, indent=1) + "\n").encode())
     return expected
