@@ -68,6 +68,10 @@ def test_ramps_follow_their_formulas(ramp: str) -> None:
     assert (schedule.value(0), schedule.value(0.2), schedule.value(0.6), schedule.value(1)) == (S, S, F, F)
 
 
+def test_a_power_of_one_is_linear() -> None:
+    assert Schedule("x", "power", start=1.0, final=0.0).value(0.25) == 0.75
+
+
 def test_reste_and_ede_and_recu_have_their_published_values() -> None:
     reste = Schedule("o", "quarter_cosine", start=1.0, final=3.0)
     assert reste.value(0.5) == pytest.approx(1 + (1 - math.cos(math.pi / 4)) * 2, rel=1e-12)

@@ -9,7 +9,7 @@ from torch import Tensor, nn  # noqa: E402
 
 from qnn_deploy.nn.anneal import Schedule, Scheduler  # noqa: E402
 from qnn_deploy.nn.layers import QuantLinear, fold  # noqa: E402
-from qnn_deploy.nn.quantizers import BlendedWeight, WeightQuantizer, weight_quantizer  # noqa: E402
+from qnn_deploy.nn.quantizers import WEIGHT_QUANTIZERS, BlendedWeight, WeightQuantizer, weight_quantizer  # noqa: E402
 
 ALPHAS = [0.0, 0.25, 0.5, 0.75]
 
@@ -120,6 +120,26 @@ def test_eval_is_the_folded_form_bit_for_bit(inner: object, alpha: float) -> Non
     with torch.no_grad():
         before = layer(x)
         assert torch.equal(layer.quantized_weight()[0], layer.quantizer.inner(layer.weight)[0])
+        fold(layer)
+        assert torch.equal(layer(x), before)
+
+
+@pytest.mark.parametrize("name", sorted(set(WEIGHT_QUANTIZERS) - {"blend"}))
+def test_every_quantiser_can_be_blended(name: str) -> None:
+    torch.manual_seed(3)
+    layer = QuantLinear(20, 6, weight_quantizer({"name": "blend", "inner": name})).train()
+    quantizer = layer.quantizer
+    for alpha in (0.25, 1.0):
+        quantizer.alpha.fill_(alpha)
+        x, g = torch.randn(3, 20), torch.randn(3, 6)
+        layer.weight.grad = None
+        (layer(x) * g).sum().backward()
+        # Through the real part alone, whatever the quantiser's own gradient is.
+        torch.testing.assert_close(layer.weight.grad, (1 - alpha) * g.T @ x, rtol=1e-4, atol=1e-5)
+    x = torch.randint(-20, 21, (16, 20)).float()
+    layer.eval()
+    with torch.no_grad():
+        before = layer(x)
         fold(layer)
         assert torch.equal(layer(x), before)
 
