@@ -30,7 +30,7 @@ from qnn_deploy.plan import plan  # noqa: E402
 from qnn_deploy.targets import find_target  # noqa: E402
 from qnn_deploy.toolchain.compiler import build_program  # noqa: E402
 from qnn_deploy.toolchain.runner import LocalRunner  # noqa: E402
-from tests.nn._networks import PRELU, SMALL, network, pixels, slope_net  # noqa: E402
+from tests.nn._networks import QUANTISED, SMALL, network, pixels, slope_net  # noqa: E402
 
 LEVELS = (ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
 
@@ -39,7 +39,7 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     return a.astype(np.float32).tobytes() == b.astype(np.float32).tobytes()
 
 
-@pytest.mark.parametrize(("name", "arguments"), [*SMALL.items(), ("binary-resnet", PRELU)], ids=[*SMALL, "binary-resnet with PReLU"])
+@pytest.mark.parametrize(("name", "arguments"), [*SMALL.items(), *QUANTISED.values()], ids=[*SMALL, *QUANTISED])
 @pytest.mark.parametrize("seed", range(2))
 def test_every_form_gives_the_same_bits(name: str, arguments: dict[str, object], seed: int, tmp_path: Path) -> None:
     latent = network(name, seed, arguments)

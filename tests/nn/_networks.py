@@ -7,7 +7,7 @@ from torch import nn
 
 from qnn_deploy.nn.architectures import ARCHITECTURES
 from qnn_deploy.nn.layers import InputZero, QuantConv2d, QuantLinear
-from qnn_deploy.nn.quantizers import BinaryWeight, Int8Weight, SignActivation
+from qnn_deploy.nn.quantizers import BinaryWeight, Int8Weight, SignActivation, TTQWeight
 
 SMALL: dict[str, dict[str, object]] = {
     "digits-cnn": {"channels": 24},
@@ -17,6 +17,17 @@ SMALL: dict[str, dict[str, object]] = {
 
 # More arguments for an architecture of `SMALL`.
 PRELU: dict[str, object] = {**SMALL["binary-resnet"], "activation": "prelu"}
+
+_RESNET = {"blocks": 1, "channels": [8, 8, 16]}
+# Other quantisers in the architectures: id -> (architecture, arguments).
+QUANTISED: dict[str, tuple[str, dict[str, object]]] = {
+    "binary-resnet with PReLU": ("binary-resnet", PRELU),
+    "resnet, TTQ": ("resnet", {**_RESNET, "weights": "ttq"}),
+    "resnet, XNOR-Net": ("resnet", {**_RESNET, "weights": "xnor"}),
+    "resnet, TGA throughout": ("resnet", {**_RESNET, "weights": "tga", "first": "tga", "last": "tga"}),
+    "resnet, 4 bits": ("resnet", {**_RESNET, "weights": {"name": "int", "bits": 4}, "activations": {"name": "lsq", "bits": 4}}),
+    "cnv, ternary": ("cnv", {**SMALL["cnv"], "weights": "fixed-threshold", "activations": "ternary"}),
+}
 
 
 def hard_batch_norm(model: nn.Module, seed: int) -> nn.Module:
@@ -49,7 +60,12 @@ def hard_slopes(model: nn.Module, seed: int, *, negative: bool = True) -> nn.Mod
 def network(name: str, seed: int, arguments: dict[str, object] | None = None) -> nn.Module:
     """A small latent network of architecture ``name`` in ``eval()``; ``arguments`` in place of those in `SMALL`."""
     torch.manual_seed(seed)
-    return hard_slopes(hard_batch_norm(ARCHITECTURES[name](**(arguments or SMALL[name])), seed), seed).eval()
+    model = hard_slopes(hard_batch_norm(ARCHITECTURES[name](**(arguments or SMALL[name])), seed), seed).eval()
+    for module in model.modules():
+        if isinstance(module, TTQWeight):
+            for scale in (module.positive, module.negative):  # 1 until they are trained
+                scale.data.uniform_(0.1, 3)
+    return model
 
 
 class SlopeNet(nn.Module):
