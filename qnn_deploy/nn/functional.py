@@ -249,14 +249,20 @@ class _Quantize(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         x, scale = ctx.saved_tensors
         low, high = ctx.bounds
-        inside = (x >= low * scale) & (x <= high * scale)
-        return grad * inside / scale, None, None, None
+        # Of the rounded value: x / (max / 127) may round to a little more than 127.
+        rounded = torch.round(x / scale)
+        return grad * ((rounded >= low) & (rounded <= high)) / scale, None, None, None
+
+
+def _wide(x: Tensor) -> Tensor:
+    """float32 at least: bfloat16 would round twice."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def quantize(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
-    """Integer-valued ``clamp(round_half_even(x / scale), low, high)``; the gradient is 1/scale inside the range and 0 outside."""
+    """Integer-valued ``clamp(round_half_even(x / scale), low, high)``; the gradient is 1/scale, and 0 where a value is clamped."""
     if torch.is_grad_enabled():
-        return _Quantize.apply(x.float(), scale, low, high)  # bfloat16 would round twice
+        return _Quantize.apply(_wide(x), scale, low, high)
     return quantize_op(x, scale, low, high)
 
 
@@ -284,5 +290,5 @@ def quantize_learned(x: Tensor, scale: Tensor, low: int, high: int, *, rounding:
     the published one: outside the range ``low`` or ``high``, inside it ``q - x / s`` with ``rounding`` (LSQ), 0 without (PACT).
     """
     if torch.is_grad_enabled():
-        return _QuantizeLearned.apply(x.float(), scale, low, high, rounding)
+        return _QuantizeLearned.apply(_wide(x), scale, low, high, rounding)
     return quantize_op(x, scale, low, high)

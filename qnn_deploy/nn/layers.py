@@ -87,14 +87,14 @@ class QuantLayer(nn.Module):
         """``sums(x, integers) * scale``; with an asymmetric weight ``sums(x, positive) * scale[0] + sums(x, negative) * -scale[1]``,
         positive and negative being 1 where the integer is +1 and -1.
 
-        In training an asymmetric weight is scaled before its one sum: half the work, equal up to float32 rounding.
+        In training a latent asymmetric weight is scaled before its one sum: half the work, equal up to float32 rounding.
         """
         weight, scale = self.quantized_weight()
         if scale is None:
             return self.sums(x, weight)
         if not self.asymmetric:
             return self._scale(self.sums(x, weight), scale)
-        if self.training:
+        if self.training and not self.folded:
             return self.sums(x, asymmetric_weight(weight, scale))
         positive, negative = self.sums(x, weight.clamp(min=0)), self.sums(x, weight.neg().clamp(min=0))
         return self._scale(positive, scale[0]) + self._scale(negative, -scale[1])

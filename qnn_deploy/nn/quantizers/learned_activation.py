@@ -48,10 +48,14 @@ class _LearnedRange(ActivationQuantizer):
     @property
     def scale(self) -> Tensor:
         """Real value of one step, 0-d, positive."""
+        return self.learned_scale()
+
+    def learned_scale(self) -> Tensor:
+        """``scale``, with the gradient of the parameter."""
         if not self.power_of_two:
             return self.to_scale(self.parameter).abs().clamp(min=1e-8)
         exponent = torch.round(self.parameter.detach()).clamp(-_LARGEST_SHIFT, _LARGEST_SHIFT)
-        scale = self.powers[exponent.long() + _LARGEST_SHIFT]
+        scale = self.powers.index_select(0, exponent.long().reshape(1) + _LARGEST_SHIFT).reshape(())
         if not torch.is_grad_enabled():
             return scale
         return scale * (1 + math.log(2) * (self.parameter - self.parameter.detach()))
@@ -109,10 +113,8 @@ class LsqActivation(_LearnedRange):
         super().__init__(bits, signed, step, power_of_two)
         self.features = 1
 
-    @property
-    def scale(self) -> Tensor:
-        """Real value of one step, 0-d, positive."""
-        scale = super().scale
+    def learned_scale(self) -> Tensor:
+        scale = super().learned_scale()
         if not torch.is_grad_enabled():
             return scale
         return scale_gradient(scale, scale.new_tensor(1 / math.sqrt(self.features * self.high)))
