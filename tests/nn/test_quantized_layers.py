@@ -143,7 +143,7 @@ def test_checkpoint_of_another_quantiser_is_refused(tmp_path: Path) -> None:
         checkpoint.load(path)
     assert caught.value.code == "QD0102"
     checkpoint.save(path, model, "resnet", {**SMALL, "weights": "binary"}, {})
-    with pytest.raises(UserError, match="unknown tensor blocks.0.conv1.weight_scale"):
+    with pytest.raises(UserError, match=r"unknown tensor blocks\.0\.conv1\.weight_scale"):
         checkpoint.load(path)
 
 
