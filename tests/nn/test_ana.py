@@ -150,6 +150,12 @@ def test_without_noise_it_is_the_stair_and_still(noise: str, strategy: str, bits
     assert module.eval()(POINTS)[0].tolist() == expected  # noise is training's alone
 
 
+def test_the_mode_between_two_equal_levels_is_the_upper() -> None:
+    for noise in ("uniform", "triangular"):
+        module = AnaWeight(2, noise=noise, strategy="mode").train()
+        assert module(torch.tensor([-0.5, 0.5]))[0].tolist() == [0.0, 1.0]
+
+
 def test_the_initial_scale_covers_half_a_step() -> None:
     # F(half a step) - F(-half a step): all of a bounded variable, 95 % of an unbounded one.
     expected = {"uniform": 0.5, "triangular": 0.5, "normal": 0.25511, "logistic": 0.13648}
