@@ -161,7 +161,8 @@ def _items(items: Any, where: str) -> Dataset:
         raise UserError(
             "QD0203", f"neither (images, labels) nor a data set with a length, but {type(items).__name__}", where=where
         ) from error
-    images, labels = [], []
+    images: list[NDArray[np.uint8]] = []
+    labels: list[int] = []
     for index in range(count):
         item = items[index]
         if not isinstance(item, (tuple, list)) or len(item) != 2:

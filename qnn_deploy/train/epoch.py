@@ -74,19 +74,21 @@ class Run:
             loss = self.loss(logits, labels, x)
             value = loss.item()
             if not math.isfinite(value):
-                self.stop(f"the loss is {value} in epoch {epoch + 1}, step {step + 1}", x)
+                self.stop(f"the loss is {value} in step {step + 1} of epoch {epoch + 1}", x)
             self.optimizer.zero_grad()
             self.fabric.backward(loss)
+            # A sign makes -1 of NaN: the loss of a binary network may stay finite while its gradients are not.
+            gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+            if not math.isfinite(nn.utils.get_total_norm(gradients).item()):
+                self.stop(f"the gradient is not finite in step {step + 1} of epoch {epoch + 1}", x)
             self.scheduler.hold()
             self.optimizer.step(first=first)
         return value, (logits.argmax(1) == labels).sum()
 
-    def stop(self, what: str, x: Tensor | None = None) -> None:
-        """Raise QD0204 with the place where the numbers are no longer finite."""
-        place = non_finite_state(self.model)
-        if place is None and x is not None:
-            with self.fabric.autocast():
-                place = first_non_finite_layer(self.model, x)
+    def stop(self, what: str, x: Tensor) -> None:
+        """Raise QD0204 with the place where the numbers are no longer finite, found by another forward pass on the batch ``x``."""
+        with self.fabric.autocast():
+            place = first_non_finite_layer(self.model, x) or non_finite_state(self.model)
         kept = f"{state.FILE} holds epoch {self.rows[-1]['epoch']}" if self.rows else "no epoch was finished"
         raise diverged(what, place, kept)
 
@@ -112,8 +114,8 @@ class Run:
             if fabric.is_global_zero and (now := time.perf_counter()) - shown > _PROGRESS_SECONDS:
                 shown = now
                 self.emit("progress", (epoch, recipe.epochs, step + 1, steps))
-        if (place := non_finite_state(self.model)) is not None:
-            self.stop(f"{place} is not finite behind epoch {epoch + 1}")
+        if (name := non_finite_state(self.model)) is not None:
+            self.stop(f"{name} is not finite behind epoch {epoch + 1}", x)
         self.scheduler.set_progress((epoch + 1) / recipe.epochs)
         if fabric.world_size > 1:
             _agree(fabric, self.model)
@@ -130,7 +132,9 @@ class Run:
 
     def sum(self, value: float) -> float:
         """The sum of ``value`` over all processes."""
-        return float(self.fabric.all_reduce(torch.tensor(value, dtype=torch.float64, device=self.fabric.device), reduce_op="sum"))
+        total = self.fabric.all_reduce(torch.tensor(value, dtype=torch.float64, device=self.fabric.device), reduce_op="sum")
+        assert isinstance(total, Tensor)
+        return total.item()
 
     def snapshot(self, epoch: int, data: dict[str, str]) -> state.Snapshot:
         """The state behind ``epoch``; a call for all processes."""
@@ -149,7 +153,9 @@ def _agree(fabric: Fabric, model: nn.Module) -> None:
     """Average the statistics that each process gathered on its own part, and make sure that the weights are the same everywhere."""
     for buffer in model.buffers():
         if buffer.is_floating_point():
-            buffer.copy_(fabric.all_reduce(buffer, reduce_op="mean"))
+            reduced = fabric.all_reduce(buffer, reduce_op="mean")
+            assert isinstance(reduced, Tensor)
+            buffer.copy_(reduced)
     digests: list[Any] = [None] * fabric.world_size
     own = [hashlib.sha256(tensor.cpu().contiguous().numpy().tobytes()).hexdigest() for tensor in model.state_dict().values()]
     torch.distributed.all_gather_object(digests, own)

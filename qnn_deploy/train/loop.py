@@ -103,7 +103,8 @@ def train_process(
         model.train()
         freeze(model, layers)
         if layers != frozen:  # processes that share gradients have to know anew which ones
-            run.forward, frozen = fabric.setup_module(torch.compile(model, dynamic=False) if recipe.compile else model), layers
+            whole: Any = torch.compile(model, dynamic=False) if recipe.compile else model
+            run.forward, frozen = fabric.setup_module(whole), layers
         row = run.epoch(epoch, train_set)
         model.eval()
         before, integers = integers, metrics.low_bit_weights(model)

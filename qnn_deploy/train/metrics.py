@@ -37,7 +37,7 @@ COLUMNS = {
 @torch.no_grad()
 def low_bit_weights(model: nn.Module) -> list[Tensor]:
     """Deployed integers (int8) of each layer with weights of at most 2 bits; ``model`` in ``eval()``."""
-    layers = (m for m in model.modules() if isinstance(m, QuantLayer) and m.quantizer.bits <= 2)
+    layers = [m for m in model.modules() if isinstance(m, QuantLayer) and int(m.quantizer.bits) <= 2]  # type: ignore[arg-type]
     return [layer.quantized_weight()[0].to(torch.int8) for layer in layers]
 
 

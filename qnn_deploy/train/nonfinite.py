@@ -43,5 +43,5 @@ def first_non_finite_layer(model: nn.Module, images: Tensor) -> str | None:
 
 def diverged(what: str, place: str | None, kept: str) -> UserError:
     """The error QD0204: ``what`` happened, first at ``place``; ``kept`` says which checkpoint is good."""
-    where = f"first in {place}" if place else "the outputs of all layers are finite: it is the loss itself"
+    where = f"first in the output of {place}" if place else "the outputs of all layers are finite: it is the loss itself"
     return UserError("QD0204", f"training diverged: {what}", where=where, help=f"lower learning_rate or raise warmup; {kept}")

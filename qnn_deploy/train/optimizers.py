@@ -3,7 +3,7 @@
 Every parameter belongs to the first of these that fits:
 
 1. a table of ``groups`` whose ``match`` fits its name;
-2. the thresholds that a quantiser learns apart (``separate``: TGA, He and Fan 2019): no weight decay, gradients limited to 1e-3;
+2. the thresholds that a quantiser learns apart (``separate``: TGA, He and Fan 2019): no weight decay;
 3. weights of two dimensions and more, and what weight quantisers learn (TTQ's scales): the optimiser's weight decay;
 4. the rest (BatchNorm, biases, slopes): no weight decay.
 """
@@ -25,7 +25,6 @@ from qnn_deploy.train.bop import Bop
 from qnn_deploy.train.spec import arguments, resolve
 
 Groups = list[dict[str, Any]]
-SEPARATE_LIMIT = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +154,7 @@ def make_optimizer(spec: object, model: nn.Module, learning_rate: float = 0.0) -
 
     def build(table: dict[str, Any], wanted: set[str]) -> list[Optimizer]:
         function, given = OPTIMIZERS[table["name"]], {key: value for key, value in table.items() if key != "name"}
-        defaults = [Group("", gradient_limit=SEPARATE_LIMIT), Group("", weight_decay=table.get("weight_decay", 0.0)), Group("")]
+        defaults = [Group(""), Group("", weight_decay=table.get("weight_decay", 0.0)), Group("")]
         members: list[list[nn.Parameter]] = [[] for _ in rules + defaults]
         for name in names:
             if name in wanted:

@@ -69,7 +69,7 @@ def launch(fabric: Fabric, function: Callable[..., Any], *args: Any, emit: Emit)
     failure: ProcessException | None = None
     try:
         # In a partial, because Fabric looks into containers and refuses the frozen dataclasses it finds.
-        fabric.launch(_process, functools.partial(_call, function, args), queue)
+        fabric.launch(functools.partial(_process, functools.partial(_call, function, args), queue))
     except ProcessException as error:
         failure = error
     finally:
@@ -92,7 +92,7 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...], fabric: Fabric, e
     function(fabric, *args, emit=emit)
 
 
-def _process(fabric: Fabric, call: Callable[[Fabric, Emit], None], queue: Any) -> None:
+def _process(call: Callable[[Fabric, Emit], None], queue: Any, fabric: Fabric) -> None:
     try:
         call(fabric, lambda name, value: queue.put((name, value)))
     except QnnDeployError as error:

@@ -45,14 +45,13 @@ def test_weight_decay_by_kind() -> None:
     found = rules(make_optimizer({"name": "sgd", "weight_decay": 0.5}, model, 0.1), model)
     decayed = {name for name, group in found.items() if group["weight_decay"]}
     assert decayed == {"0.weight", "3.weight", "0.quantizer.learned_scale"}
-    assert {name for name, group in found.items() if group["gradient_limit"]} == {"0.quantizer.threshold"}
 
 
 def test_own_groups_come_first() -> None:
     model = network()
-    groups = [{"match": "*.quantizer.*", "factor": 0.1}, {"match": "1.*", "weight_decay": 0.2}]
+    groups = [{"match": "*.quantizer.*", "factor": 0.1, "gradient_limit": 1e-3}, {"match": "1.*", "weight_decay": 0.2}]
     found = rules(make_optimizer({"name": "adamw", "groups": groups}, model, 0.1), model)
-    assert found["0.quantizer.threshold"]["base"] == pytest.approx(0.01) and not found["0.quantizer.threshold"]["gradient_limit"]
+    assert found["0.quantizer.threshold"]["base"] == pytest.approx(0.01) and found["0.quantizer.threshold"]["gradient_limit"]
     assert found["1.bias"]["weight_decay"] == 0.2 and found["3.bias"]["weight_decay"] == 0 and found["3.weight"]["weight_decay"] == 0.01
 
 
@@ -68,7 +67,8 @@ def test_bop_takes_the_binary_weights_and_its_gamma_follows_the_schedule() -> No
 
 def test_two_passes_update_the_thresholds_first() -> None:
     model = network()
-    optimizer = make_optimizer({"name": "sgd", "momentum": 0.0, "two_pass": True}, model, 1.0)
+    groups = [{"match": "*.threshold", "gradient_limit": 1e-3}]
+    optimizer = make_optimizer({"name": "sgd", "momentum": 0.0, "two_pass": True, "groups": groups}, model, 1.0)
     assert [len(group["params"]) for each in optimizer.first for group in each.param_groups] == [1]
     optimizer.set_factor(1.0)
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}

@@ -32,6 +32,7 @@ def train_and_save(fabric: Any, wanted: Recipe, train_set: Dataset, test_set: Da
     torch.save(model.state_dict(), folder / f"rank{fabric.global_rank}.pt")
 
 
+@pytest.mark.slow
 def test_two_processes_come_to_an_end_with_the_same_weights(tmp_path: Path) -> None:
     events: list[tuple[str, Any]] = []
     wanted = recipe(epochs=2, devices=2, freeze=[[0.5, 1]])
@@ -52,9 +53,9 @@ class FailingFabric:
 
     strategy = SimpleNamespace(launcher="spawn")
 
-    def launch(self, function: Any, *args: Any) -> None:
+    def launch(self, function: Any) -> None:
         try:
-            function(self, *args)
+            function(self)
         except Exception as error:
             raise ProcessRaisedException("the trace of the process", 1, 1234) from error
 

@@ -22,12 +22,23 @@ from qnn_deploy.train.loop import train  # noqa: E402
 from qnn_deploy.train.recipe import Recipe  # noqa: E402
 from tests.train._runs import digits, recipe, run, run_until, without_seconds  # noqa: E402
 
-# A stochastic, annealed quantiser, momentum, weight decay, augmentation: everything that has a state.
-ANNEALED: dict[str, Any] = {
+# A stochastic, annealed quantiser, momentum, weight decay, augmentation, a clip: everything that has a state.
+EVERYTHING: dict[str, Any] = {
+    "architecture": "cnv",
+    "arguments": {
+        "channels": [4, 4, 4],
+        "dense": [8],
+        "in_channels": 1,
+        "size": 8,
+        "padding": 1,
+        "zero": [8],
+        "weights": {"name": "ana", "strategy": "random"},
+    },
+    "schedules": [{"target": "*.sigma", "ramp": "power", "start": 1.0, "final": 0.0, "order": "partition"}],
+    "clip": {"factor": 2.0},
     "optimizer": {"name": "sgd", "weight_decay": 1e-4},
     "crop": 1,
     "flip": True,
-    "sizes": [[0.0, 8]],
     "freeze": [[0.6, 1]],
 }
 
@@ -55,7 +66,7 @@ def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("changes", [{}, ANNEALED], ids=["plain", "everything"])
+@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
 def test_interrupted_at_each_epoch_and_resumed(tmp_path: Path, changes: dict[str, Any]) -> None:
     wanted = recipe(**changes)
     whole = run(wanted, tmp_path / "whole")

@@ -37,6 +37,7 @@ def run_trials(sweep: Sweep, trials: Sequence[Trial], out: Path, address: str | 
         UserError: QD0111 without Ray, QD0206 where the cluster cannot be reached or has not what one trial asks for.
     """
     ray = import_ray()
+    options: dict[str, Any]
     own = not ray.is_initialized()
     if own:
         options = {} if address else {"include_dashboard": False}

@@ -53,6 +53,7 @@ class Sweep:
     retries: int = 1
 
 
+_DIGEST = 16
 _TYPES = {"sort": str, "cpus": float, "gpus": float, "retries": int}
 _KEYS = ("recipe", "seeds", "set", "grid", "trials", *_TYPES)
 
@@ -85,7 +86,7 @@ def read_sweep(path: Path) -> Sweep:
     trials: dict[str, Trial] = {}
     for settings, seed in itertools.product(_settings(table, where), seeds):
         trial = _trial(base, common, settings, seed, where)
-        if trials.setdefault(trial.name, trial).recipe != trial.recipe:
+        if trials.setdefault(trial.name[-_DIGEST:], trial).recipe != trial.recipe:
             raise QnnDeployError("QD0901", f"two recipes have the digest of {trial.name}")
     return Sweep(tuple(trials.values()), **options)
 
@@ -138,12 +139,12 @@ def _leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 def _trial(base: Mapping[str, Any], common: Mapping[str, Any], settings: Mapping[str, Any], seed: int | None, where: str) -> Trial:
     table = copy.deepcopy(dict(base))
-    for key, value in (common | settings if seed is None else common | settings | {"seed": seed}).items():
+    for key, value in {**common, **settings, **({} if seed is None else {"seed": seed})}.items():
         set_key(table, key, value, where)
     shown = ",".join(f"{key.rpartition('.')[2]}={_short(value)}" for key, value in settings.items())
     recipe = make_recipe(table, f"{where}, trial {shown or 'of the base recipe'}")
-    digest = hashlib.sha256(json.dumps(plain(recipe), sort_keys=True).encode()).hexdigest()[:16]
-    slug = re.sub(r"[^A-Za-z0-9._=+-]+", "_", f"{shown},seed={recipe.seed}".lstrip(","))[:80]
+    digest = hashlib.sha256(json.dumps(plain(recipe), sort_keys=True).encode()).hexdigest()[:_DIGEST]
+    slug = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", f"{shown},seed={recipe.seed}".lstrip(","))[:80]
     return Trial(f"{slug}-{digest}", dict(settings), recipe)
 
 
