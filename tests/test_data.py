@@ -171,3 +171,63 @@ def test_found_by_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert data.find_cifar10() == path
     monkeypatch.setenv("QNN_DEPLOY_DATA", str(path))
     assert data.find_cifar10() == path
+
+
+ITEMS = """
+import numpy as np
+from PIL import Image
+
+class Set:
+    def __init__(self, root, train=True):
+        self.items = [(Image.new("RGB", (5, 4), (index, 0, 0)), index) for index in range(6 if train else 2)]
+        self.root = root
+    def __len__(self): return len(self.items)
+    def __getitem__(self, index): return self.items[index]
+
+class Grey(Set):
+    def __init__(self, split):
+        self.items = [(np.full((4, 5), 7, np.uint8), np.int64(1))] * (3 if split == "train" else 1)
+
+class Sized(Set):
+    def __init__(self, split): self.items = [(np.zeros((4, 5), np.uint8), 0), (np.zeros((4, 6), np.uint8), 0)]
+class Floats(Set):
+    def __init__(self, split): self.items = [(np.zeros((3, 4, 5), np.float32), 0)]
+class Labels(Set):
+    def __init__(self, split): self.items = [(np.zeros((4, 5), np.uint8), "cat")]
+class Single(Set):
+    def __init__(self, split): self.items = [np.zeros((4, 5), np.uint8)]
+class Empty(Set):
+    def __init__(self, split): self.items = []
+class NoSplit(Set):
+    def __init__(self): self.items = []
+def stream(split): return iter([])
+"""
+
+
+def test_items_by_import_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_own_items.py").write_text(ITEMS)
+    monkeypatch.chdir(tmp_path)
+    found = [data.load("my_own_items:Set:/some/where", split) for split in ("train", "test")]
+    assert [part.images.shape for part in found] == [(6, 3, 4, 5), (2, 3, 4, 5)]
+    assert found[0].images[4, :, 0, 0].tolist() == [4, 0, 0] and found[0].labels.tolist() == list(range(6))
+    assert data.load("my_own_items:Grey", "train").images.shape == (3, 1, 4, 5)
+
+
+@pytest.mark.parametrize(
+    "name,named",
+    [
+        ("Set", "root"),
+        ("Sized", "item 1 is [1, 4, 6], item 0 is [1, 4, 5]"),
+        ("Floats", "item 0 is float32 [3, 4, 5]"),
+        ("Labels", "'cat'"),
+        ("Single", "item 0"),
+        ("Empty", "empty"),
+        ("NoSplit", "neither split nor train"),
+        ("stream", "list_iterator"),
+    ],
+)
+def test_items_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, named: str) -> None:
+    (tmp_path / "my_own_items.py").write_text(ITEMS)
+    monkeypatch.chdir(tmp_path)
+    error = refused(f"my_own_items:{name}")
+    assert named in error.message and error.where == f"my_own_items:{name}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw the training curve of one or more runs: `python3 tools/plot_curve.py RUN [RUN ...] [-o curve.png]`; a RUN is a folder or a metrics.csv."""
+"""Draw the training curve of one or more runs: `tools/plot_curve.py RUN [RUN ...] [-o curve.png]`; a RUN is a folder or a metrics.csv."""
 
 from __future__ import annotations
 
