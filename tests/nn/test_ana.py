@@ -156,6 +156,11 @@ def test_the_mode_between_two_equal_levels_is_the_upper() -> None:
         assert module(torch.tensor([-0.5, 0.5]))[0].tolist() == [0.0, 1.0]
 
 
+def test_the_quantum_divides_before_the_noise_and_is_the_scale() -> None:
+    y, scale = AnaWeight(2, noise="uniform", eps=0.25).train()(torch.tensor([-0.25, 0.0625, 0.125]))
+    assert y.tolist() == [-1.0, 0.25, 0.5] and scale.item() == 0.25
+
+
 def test_the_initial_scale_covers_half_a_step() -> None:
     # F(half a step) - F(-half a step): all of a bounded variable, 95 % of an unbounded one.
     expected = {"uniform": 0.5, "triangular": 0.5, "normal": 0.25511, "logistic": 0.13648}
