@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from qnn_deploy.errors import UserError
 from qnn_deploy.nn import functional
 from qnn_deploy.nn.layers import QuantConv2d, QuantLayer, QuantLinear, fold
-from qnn_deploy.nn.quantizers import IntActivation, SignActivation
+from qnn_deploy.nn.quantizers import ActivationQuantizer, SignActivation
 
 _CHUNK = 4096
 
@@ -39,7 +39,7 @@ class _Tracer(fx.Tracer):
     """Keeps this package's layers and all of torch's as single calls."""
 
     def is_leaf_module(self, module: nn.Module, path: str) -> bool:
-        return isinstance(module, (QuantLayer, IntActivation, SignActivation)) or super().is_leaf_module(module, path)
+        return isinstance(module, (QuantLayer, ActivationQuantizer)) or super().is_leaf_module(module, path)
 
 
 def deploy(model: nn.Module) -> nn.Module:
@@ -82,8 +82,8 @@ def _replace(traced: fx.GraphModule, graph: fx.Graph, modules: dict[str, nn.Modu
         return
     layer = modules[node.target]  # type: ignore[index]
     assert isinstance(layer, QuantLayer) and layer.weight_int is not None
-    if isinstance(layer, QuantLinear) and layer.bias is not None:
-        return
+    if layer.asymmetric or (isinstance(layer, QuantLinear) and layer.bias is not None):
+        return  # a function of two accumulators, or of a sum
     found = _scan(layer, chain, _largest_input(modules, node.args[0]), str(node.target))
     if found is None:
         return
@@ -110,10 +110,10 @@ def _largest_input(modules: dict[str, nn.Module], node: object) -> int:
     """The largest absolute value that the layer's input takes."""
     while isinstance(node, fx.Node) and node.op == "call_module":
         module = modules[node.target]  # type: ignore[index]
-        if isinstance(module, (SignActivation, ThresholdActivation)):
+        if isinstance(module, ThresholdActivation):
             return 1
-        if isinstance(module, IntActivation):
-            return module.high
+        if isinstance(module, ActivationQuantizer):
+            return max(-module.levels[0], module.levels[1])
         if not isinstance(module, (nn.MaxPool2d, nn.Flatten)):
             break
         node = node.args[0]

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qnn_deploy.nn.gradients import asymmetric_weight
-from qnn_deploy.nn.quantizers._base import FoldedWeight
+from qnn_deploy.nn.quantizers._base import FoldedWeight, WeightQuantizer
 
 
 class QuantLayer(nn.Module):
@@ -27,9 +27,9 @@ class QuantLayer(nn.Module):
     weight: nn.Parameter | None
     weight_int: Tensor | None
     weight_scale: Tensor | None
-    quantizer: nn.Module
+    quantizer: WeightQuantizer
 
-    def __init__(self, shape: Sequence[int], quantizer: nn.Module) -> None:
+    def __init__(self, shape: Sequence[int], quantizer: WeightQuantizer) -> None:
         super().__init__()
         self.quantizer = quantizer
         self.weight = nn.Parameter(torch.empty(*shape))
@@ -44,7 +44,7 @@ class QuantLayer(nn.Module):
     @property
     def asymmetric(self) -> bool:
         """True where positive and negative integers have scales of their own."""
-        return getattr(self.quantizer, "asymmetric", False)
+        return self.quantizer.asymmetric
 
     @property
     def folded(self) -> bool:
@@ -53,7 +53,7 @@ class QuantLayer(nn.Module):
 
     def reset_quantizer(self) -> None:
         """Set what the quantiser learns (thresholds, scales) to its initial values for the present weight, say after loading one."""
-        if self.weight is not None and hasattr(self.quantizer, "attach"):
+        if self.weight is not None:
             self.quantizer.attach(self.weight.detach())
 
     def quantized_weight(self) -> tuple[Tensor, Tensor | None]:
@@ -107,7 +107,7 @@ class QuantConv2d(QuantLayer):
     """2-D convolution, ``conv(x, integers) * scale``; x [N, C, H, W] integer-valued float, zero padding, no bias."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, quantizer: nn.Module, *, stride: int = 1, padding: int = 0
+        self, in_channels: int, out_channels: int, kernel_size: int, quantizer: WeightQuantizer, *, stride: int = 1, padding: int = 0
     ) -> None:
         super().__init__((out_channels, in_channels, kernel_size, kernel_size), quantizer)
         self.stride, self.padding = stride, padding
@@ -122,7 +122,7 @@ class QuantConv2d(QuantLayer):
 class QuantLinear(QuantLayer):
     """Dense layer, ``x @ integers.T * scale (+ bias)``; x [N, in] integer-valued float."""
 
-    def __init__(self, in_features: int, out_features: int, quantizer: nn.Module, *, bias: bool = False) -> None:
+    def __init__(self, in_features: int, out_features: int, quantizer: WeightQuantizer, *, bias: bool = False) -> None:
         super().__init__((out_features, in_features), quantizer)
         self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
 

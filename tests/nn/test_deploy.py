@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from qnn_deploy.nn.deploy import ThresholdActivation, deploy  # noqa: E402
-from qnn_deploy.nn.layers import QuantLayer, fold  # noqa: E402
+from qnn_deploy.nn.layers import InputZero, QuantConv2d, QuantLayer, QuantLinear, fold  # noqa: E402
+from qnn_deploy.nn.quantizers import activation_quantizer, weight_quantizer  # noqa: E402
 from tests.nn._networks import SMALL, network, pixels, slope_net  # noqa: E402
 
 
@@ -67,3 +70,38 @@ def test_sign_of_zero_planted_as_zero_is_caught() -> None:
             model.layers[i] = TorchSign()
     with torch.no_grad():
         assert not torch.equal(model(x), deployed(x))
+
+
+@pytest.mark.parametrize(
+    "weights,name,thresholds",
+    [
+        ("ttq", "sign", 1),
+        ({"name": "ttq", "symmetric": True}, "sign", 2),
+        ("xnor", "shifted-sign", 0),
+        ("twn", "lsq", 0),
+        ("ir-net", "sign", 2),
+    ],
+    ids=str,
+)
+def test_every_form_of_scale_and_activation(weights: Any, name: str, thresholds: int) -> None:
+    """An asymmetric weight has two accumulators: no threshold stands for their sum."""
+    torch.manual_seed(0)
+    layers = [
+        *(QuantConv2d(1, 2, 3, weight_quantizer("int8"), padding=1), torch.nn.BatchNorm2d(2), activation_quantizer(name, channels=2)),
+        *(
+            QuantConv2d(2, 2, 3, weight_quantizer(weights), padding=1),
+            torch.nn.BatchNorm2d(2),
+            activation_quantizer(name, channels=2),
+        ),
+        *(torch.nn.Flatten(), QuantLinear(2 * 36, 5, weight_quantizer("int8"))),
+    ]
+    model = torch.nn.Sequential(InputZero([128]), *layers)
+    x = torch.randint(0, 256, (40, 1, 6, 6), dtype=torch.uint8)
+    model(x)  # statistics
+    with torch.no_grad():
+        for path, parameter in model.named_parameters():
+            if path.endswith((".positive", ".negative", ".shift")):
+                parameter.add_(torch.rand(parameter.shape) - 0.3)
+        deployed = deploy(model.eval())
+        assert torch.equal(deployed(x), model(x))
+    assert sum(isinstance(module, ThresholdActivation) for module in deployed.modules()) == thresholds

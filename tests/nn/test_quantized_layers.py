@@ -17,7 +17,7 @@ from qnn_deploy.errors import UserError  # noqa: E402
 from qnn_deploy.nn import checkpoint  # noqa: E402
 from qnn_deploy.nn.architectures import ARCHITECTURES  # noqa: E402
 from qnn_deploy.nn.layers import QuantConv2d, QuantLayer, QuantLinear, fold  # noqa: E402
-from qnn_deploy.nn.quantizers import ACTIVATION_QUANTIZERS, WEIGHT_QUANTIZERS, activation_quantizer, weight_quantizer  # noqa: E402
+from qnn_deploy.nn.quantizers import ACTIVATION_QUANTIZERS, WEIGHT_QUANTIZERS, WeightQuantizer, activation_quantizer, weight_quantizer  # noqa: E402
 from tests.nn._networks import hard_batch_norm, pixels  # noqa: E402
 
 MORE: list[Any] = [
@@ -92,7 +92,7 @@ def test_asymmetric_training_forward_is_the_same_function() -> None:
 
 
 def test_scale_of_the_layer_and_of_the_channel_reach_their_outputs() -> None:
-    class Fixed(nn.Module):
+    class Fixed(WeightQuantizer):
         bits, levels = 2, (-1, 1)
 
         def __init__(self, scale: torch.Tensor) -> None:

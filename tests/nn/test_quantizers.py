@@ -8,7 +8,7 @@ from qnn_deploy.errors import UserError  # noqa: E402
 from qnn_deploy.nn.estimators import ESTIMATORS  # noqa: E402
 from qnn_deploy.nn.functional import quantize, sign  # noqa: E402
 from qnn_deploy.nn.layers import InputZero, QuantConv2d, QuantLinear  # noqa: E402
-from qnn_deploy.nn.quantizers import BinaryWeight, Int8Weight, IntActivation  # noqa: E402
+from qnn_deploy.nn.quantizers import BinaryWeight, Int8Weight, IntActivation, WeightQuantizer  # noqa: E402
 
 
 @pytest.mark.parametrize("grad", [True, False])
@@ -48,7 +48,7 @@ def test_int8_weights_reach_127_and_keep_their_scale_apart() -> None:
 
 def test_layers_sum_integers_in_training_too() -> None:
     layer = QuantConv2d(3, 4, 3, Int8Weight(), padding=1).train()
-    layer.quantizer = torch.nn.Module()
+    layer.quantizer = WeightQuantizer()
     layer.quantizer.forward = lambda w: (torch.full_like(w, 3.0), torch.tensor([0.1, 0.2, 0.3, 0.4]))  # type: ignore[assignment]
     x = torch.ones(1, 3, 5, 5)
     assert torch.equal(layer(x)[0, :, 2, 2], torch.tensor([81.0]) * torch.tensor([0.1, 0.2, 0.3, 0.4]))

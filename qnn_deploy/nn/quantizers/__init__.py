@@ -5,8 +5,6 @@ A new one is a class (see `_base` for the protocol) and a row in a registry belo
 
 from __future__ import annotations
 
-from torch import nn
-
 from qnn_deploy.nn.quantizers._base import ActivationQuantizer, FoldedWeight, WeightQuantizer
 from qnn_deploy.nn.quantizers._spec import Spec, build
 from qnn_deploy.nn.quantizers._surrogate import Surrogate
@@ -24,7 +22,7 @@ from qnn_deploy.nn.quantizers.ternary import AbsmeanWeight, FixedThresholdWeight
 from qnn_deploy.nn.quantizers.tga import TGAWeight, split_parameters
 from qnn_deploy.nn.quantizers.ttq import TTQWeight
 
-WEIGHT_QUANTIZERS: dict[str, type[nn.Module]] = {
+WEIGHT_QUANTIZERS: dict[str, type[WeightQuantizer]] = {
     "binary": BinaryWeight,
     "binary-connect": BinaryConnectWeight,
     "xnor": XnorWeight,
@@ -43,7 +41,7 @@ WEIGHT_QUANTIZERS: dict[str, type[nn.Module]] = {
     "int8": Int8Weight,
 }
 
-ACTIVATION_QUANTIZERS: dict[str, type[nn.Module]] = {
+ACTIVATION_QUANTIZERS: dict[str, type[ActivationQuantizer]] = {
     "sign": SignActivation,
     "shifted-sign": ShiftedSignActivation,
     "ternary": TernaryActivation,
@@ -56,7 +54,7 @@ ACTIVATION_QUANTIZERS: dict[str, type[nn.Module]] = {
 }
 
 
-def weight_quantizer(spec: Spec) -> nn.Module:
+def weight_quantizer(spec: Spec) -> WeightQuantizer:
     """A new weight quantiser: ``spec`` is a name of `WEIGHT_QUANTIZERS` or {"name": ..., **keyword arguments}.
 
     Raises:
@@ -65,7 +63,7 @@ def weight_quantizer(spec: Spec) -> nn.Module:
     return build(spec, WEIGHT_QUANTIZERS, "weight quantiser")
 
 
-def activation_quantizer(spec: Spec, channels: int | None = None) -> nn.Module:
+def activation_quantizer(spec: Spec, channels: int | None = None) -> ActivationQuantizer:
     """A new activation quantiser: ``spec`` is a name of `ACTIVATION_QUANTIZERS` or {"name": ..., **keyword arguments}.
 
     Args:

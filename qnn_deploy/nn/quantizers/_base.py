@@ -8,8 +8,7 @@ from torch import Tensor, nn
 class WeightQuantizer(nn.Module):
     """``forward(weight [out, ...]) -> (integers, scale)``; the scale is never multiplied into the integers.
 
-    In ``eval()`` the result is the deployed form, exactly, and the same at each call. A layer takes any module with ``forward``, ``bits``
-    and ``levels``; the rest has the defaults below.
+    In ``eval()`` the result is the deployed form, exactly, and the same at each call.
 
     Attributes:
         bits: of the stored integers (1 binary, 2 ternary).
@@ -48,7 +47,7 @@ class ActivationQuantizer(nn.Module):
 class FoldedWeight(WeightQuantizer):
     """What is left of a quantiser when its layer is folded: no state, only what the stored integers are."""
 
-    def __init__(self, quantizer: nn.Module) -> None:
+    def __init__(self, quantizer: WeightQuantizer) -> None:
         super().__init__()
         self.bits, self.levels = quantizer.bits, quantizer.levels
-        self.asymmetric = getattr(quantizer, "asymmetric", False)
+        self.asymmetric = quantizer.asymmetric

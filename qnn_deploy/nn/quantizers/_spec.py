@@ -5,16 +5,17 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
 from qnn_deploy.errors import UserError
 
 Spec = str | Mapping[str, Any]
+Kind = TypeVar("Kind", bound=nn.Module)
 
 
-def build(spec: Spec, registry: Mapping[str, type[nn.Module]], kind: str, **given: Any) -> nn.Module:
+def build(spec: Spec, registry: Mapping[str, type[Kind]], kind: str, **given: Any) -> Kind:
     """The module that ``spec`` names: "twn", or {"name": "twn", "factor": 0.5}.
 
     Args:

@@ -22,6 +22,7 @@ class _LearnedRange(ActivationQuantizer):
     """
 
     rounding: bool
+    powers: Tensor | None
 
     def __init__(self, bits: int, signed: bool, scale: float, power_of_two: bool) -> None:
         super().__init__()
@@ -52,7 +53,7 @@ class _LearnedRange(ActivationQuantizer):
 
     def learned_scale(self) -> Tensor:
         """``scale``, with the gradient of the parameter."""
-        if not self.power_of_two:
+        if self.powers is None:
             return self.to_scale(self.parameter).abs().clamp(min=1e-8)
         exponent = torch.round(self.parameter.detach()).clamp(-_LARGEST_SHIFT, _LARGEST_SHIFT)
         scale = self.powers.index_select(0, exponent.long().reshape(1) + _LARGEST_SHIFT).reshape(())
