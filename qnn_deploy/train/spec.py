@@ -66,8 +66,9 @@ def typed(value: Any, kind: object, key: str, where: str) -> Any:
         UserError: QD0202 where it is of another type.
     """
     accepted: dict[object, tuple[type, ...]] = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
-    if kind in accepted and isinstance(kind, type):
-        if not isinstance(value, accepted[kind]) or (isinstance(value, bool) and kind is not bool):
-            raise UserError("QD0202", f"{key!r} takes {kind.__name__}, not {value!r}", where=where)
-        return value * 1.0 if kind is float else value
-    return list(value) if isinstance(value, tuple) else value
+    if kind not in accepted or not isinstance(kind, type):
+        return list(value) if isinstance(value, tuple) else value
+    fits = isinstance(value, accepted[kind]) and (kind is bool or not isinstance(value, bool))
+    if not fits:
+        raise UserError("QD0202", f"{key!r} takes {kind.__name__}, not {value!r}", where=where)
+    return float(value) if kind is float else value
