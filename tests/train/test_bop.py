@@ -88,3 +88,9 @@ def test_bad_arguments(bad: dict[str, float]) -> None:
     with pytest.raises(UserError) as caught:
         Bop([torch.nn.Parameter(torch.ones(1))], **bad)
     assert caught.value.code == "QD0202"
+
+
+def test_a_weight_of_zero_starts_as_plus_one() -> None:
+    weight = torch.nn.Parameter(torch.tensor([0.0, -0.0, -1e-30]))
+    Bop([weight])
+    assert weight.tolist() == [1, 1, -1]
