@@ -13,8 +13,8 @@ from qnn_deploy import data
 from tools.update_expected import FIRST, compiled, evaluated
 
 MODELS = sorted(path.parent for path in (Path(__file__).parents[1] / "models").glob("*/expected.json"))
-# Floors: what each model card states, rounded down. Raising ResNet-20 to 75 % and more is a matter of training time.
-PROMISED = {"digits-cnn-w1a1": 0.95, "cifar10-cnv-w1a1": 0.72, "cifar10-resnet20-w1a1": 0.70}
+# Floors: what each model card states, rounded down.
+PROMISED = {"digits-cnn-w1a1": 0.95, "cifar10-cnv-w1a1": 0.74, "cifar10-resnet20-w1a1": 0.80}
 LARGEST = {"digits-cnn-w1a1": 10_000, "cifar10-cnv-w1a1": 250_000, "cifar10-resnet20-w1a1": 90_000}
 
 
