@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "qd_constants.h"
 #include "qd_exec.h"
 
 /* [from, to) of the kernel's rows or columns that lie inside the map, for a range of output positions. */
@@ -154,11 +155,11 @@ static void widen_row(const conv *v, const uint8_t *from, size_t n, int16_t *to)
         const int8_t *in = (const int8_t *)from;
         for (i = 0; i < n; i++) to[i] = in[i];
     } else if (v->one_zero) {
-        const int16_t zero = v->zero[0];
+        const int16_t zero = qd_constant_i16(v->zero, 0);
         for (i = 0; i < n; i++) to[i] = (int16_t)(from[i] - zero);
     } else {
         for (i = 0; i < n; i += v->c) {
-            for (c = 0; c < v->c; c++) to[i + c] = (int16_t)(from[i + c] - v->zero[c]);
+            for (c = 0; c < v->c; c++) to[i + c] = (int16_t)(from[i + c] - qd_constant_i16(v->zero, c));
         }
     }
 }
@@ -191,6 +192,21 @@ static void multiply_int8(const conv *v, const tile *t, taps rows, taps columns)
     }
 }
 
+/* The bits of one output pixel, spare bytes left alone. */
+static void pack(const conv *v, const int32_t *acc, uint8_t *out) {
+    const size_t channels = v->job->out.c;
+#if QD_CONSTANTS_IN_PLACE
+    v->job->kernels->pack(acc, v->thresholds, channels, out);
+#else
+    int32_t thresholds[QD_PIECE];
+    for (size_t c = 0; c < channels; c += QD_PIECE) {
+        const size_t n = channels - c < QD_PIECE ? channels - c : QD_PIECE;
+        qd_convert(v->thresholds + c, n, thresholds);
+        v->job->kernels->pack(acc + c, thresholds, n, out + c / 8);
+    }
+#endif
+}
+
 /* Writes one output pixel. */
 static void finish(const conv *v, const int32_t *acc, size_t pixel_index) {
     const qd_job *job = v->job;
@@ -200,12 +216,12 @@ static void finish(const conv *v, const int32_t *acc, size_t pixel_index) {
     case QD_ACCUMULATORS: memcpy(out, acc, bytes); break;
     case QD_THRESHOLD: {
         const size_t used = (o + 7) / 8;
-        job->kernels->pack(acc, v->thresholds, o, out);
+        pack(v, acc, out);
         if (used < bytes) memset(out + used, 0, bytes - used);
         break;
     }
     default:
-        job->kernels->stream(v->steps, acc, NULL, v->add ? v->add + pixel_index * o : NULL, o, (float *)(void *)out);
+        qd_stream_pixel(job, v->steps, acc, NULL, v->add ? v->add + pixel_index * o : NULL, o, (float *)(void *)out);
     }
 }
 

@@ -37,8 +37,12 @@ static inline const float *qd_second_input(const qd_job *job) {
     return (const float *)qd_memory(job, &second);
 }
 
-/* In qd_stream.c, so that integer operators run no float code. */
+/* In qd_stream.c, so that integer operators run no float code. The constants are as the file has them. */
 qd_stream qd_stream_of(const qd_job *job);
+
+/* One pixel through the stream kernel; arguments as the kernel's. */
+void qd_stream_pixel(const qd_job *job, const qd_stream *steps, const int32_t *acc, const float *in, const float *add,
+                     size_t channels, float *out);
 
 #define QD_OP(code, name, check, run) void run(const qd_job *job);
 #include "qd_ops.def"

@@ -4,10 +4,6 @@
 
 #include <stdint.h>
 
-#if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "format 1.x uses constants in place: little-endian machines only"
-#endif
-
 enum {
     QD_HEADER_BYTES = 64,
     QD_BUFFER_BYTES = 24,

@@ -37,7 +37,7 @@ static inline float qd_fmaf_soft(float x, float a, float b) {
 }
 
 static inline float qd_fmaf(float x, float a, float b) {
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__s390x__) /* where it is part of every machine */
     return __builtin_fmaf(x, a, b);
 #else
     return qd_fmaf_soft(x, a, b);

@@ -1,6 +1,7 @@
 /* Operators that compute in binary32: none of this runs for an integer-only network. */
 #include <string.h>
 
+#include "qd_constants.h"
 #include "qd_exec.h"
 
 static float real(uint32_t bits) {
@@ -39,6 +40,35 @@ qd_stream qd_stream_of(const qd_job *job) {
     return steps;
 }
 
+#if !QD_CONSTANTS_IN_PLACE
+/* Channels [from, from + n) of a constant with one element for all (step 0) or one per channel; null stays null. */
+static const float *piece_of(const float *constant, size_t step, size_t from, size_t n, float *space) {
+    if (!constant) return NULL;
+    qd_convert(constant + step * from, step ? n : 1, space);
+    return space;
+}
+#endif
+
+void qd_stream_pixel(const qd_job *job, const qd_stream *steps, const int32_t *acc, const float *in, const float *add,
+                     size_t channels, float *out) {
+#if QD_CONSTANTS_IN_PLACE
+    job->kernels->stream(steps, acc, in, add, channels, out);
+#else
+    float space[5][QD_PIECE];
+    size_t c;
+    for (c = 0; c < channels; c += QD_PIECE) {
+        const size_t n = channels - c < QD_PIECE ? channels - c : QD_PIECE;
+        qd_stream piece = *steps;
+        piece.scale = piece_of(steps->scale, steps->scale_step, c, n, space[0]);
+        piece.a = piece_of(steps->a, 1, c, n, space[1]);
+        piece.b = piece_of(steps->b, 1, c, n, space[2]);
+        piece.bias = piece_of(steps->bias, steps->bias_step, c, n, space[3]);
+        piece.slope = piece_of(steps->slope, steps->slope_step, c, n, space[4]);
+        job->kernels->stream(&piece, acc ? acc + c : NULL, in ? in + c : NULL, add ? add + c : NULL, n, out + c);
+    }
+#endif
+}
+
 void qd_run_stream(const qd_job *job) {
     const qd_stream steps = qd_stream_of(job);
     const size_t c = job->out.c, n = (size_t)job->out.h * job->out.w * c;
@@ -49,7 +79,7 @@ void qd_run_stream(const qd_job *job) {
     float *out = (float *)qd_memory(job, &job->out);
     size_t i;
     for (i = 0; i < n; i += c) {
-        job->kernels->stream(&steps, acc ? acc + i : NULL, acc ? NULL : values + i, add ? add + i : NULL, c, out + i);
+        qd_stream_pixel(job, &steps, acc ? acc + i : NULL, acc ? NULL : values + i, add ? add + i : NULL, c, out + i);
     }
 }
 

@@ -50,9 +50,9 @@ static void make_input(const geometry *g) {
             input[i] = (uint8_t)random_u32();
             x[i] = (int8_t)input[i];
         } else if (g->dtype == 3) {
-            x[i] = random_in(-32768, 32767);
-            put16(input + 2 * i, (uint32_t)x[i]);
-            x[i] = (int16_t)x[i];
+            const int16_t value = (int16_t)random_in(-32768, 32767);
+            memcpy(input + 2 * i, &value, 2);
+            x[i] = value;
         } else {
             x[i] = random_in(0, 1) ? -1 : 1;
             if (x[i] < 0) input[pixel * s + c / 8] |= (uint8_t)(1u << c % 8);

@@ -127,6 +127,24 @@ static inline void w_add(writer *w, const w_op *op, const char *name) {
 /* Recomputes size-independent check: the checksum of a file that was changed on purpose. */
 static inline void w_seal(uint8_t *file, uint32_t size) { put32(file + 12, w_crc(file + 16, size - 16)); }
 
+/* Elements in little-endian order. */
+static inline void w_data(uint8_t *to, uint32_t dtype, uint32_t bytes, const void *from) {
+    const uint32_t element = dtype <= 2 ? 1 : dtype == 3 ? 2 : 4;
+    for (uint32_t i = 0; i < bytes; i += element) {
+        uint16_t half = 0;
+        uint32_t word = 0;
+        if (element == 1) {
+            to[i] = ((const uint8_t *)from)[i];
+        } else if (element == 2) {
+            memcpy(&half, (const uint8_t *)from + i, 2);
+            put16(to + i, half);
+        } else {
+            memcpy(&word, (const uint8_t *)from + i, 4);
+            put32(to + i, word);
+        }
+    }
+}
+
 /* The whole file; `to` holds W_MAX bytes. Returns its size. */
 static inline uint32_t w_finish(writer *w, uint32_t input, uint32_t output, uint8_t *to) {
     const uint32_t at[5] = {64, 64 + 24 * w->n_buffers, 64 + 24 * w->n_buffers + 96 * w->n_ops,
@@ -135,7 +153,7 @@ static inline uint32_t w_finish(writer *w, uint32_t input, uint32_t output, uint
     memset(to, 0, W_MAX);
     for (uint32_t i = 0; i < w->n_constants; i++) {
         put32(w->constants + 16 * i + 8, end);
-        memcpy(to + end, w->data[i], w->data_bytes[i]);
+        w_data(to + end, w->constants[16 * i], w->data_bytes[i], w->data[i]);
         end = align_to(end + w->data_bytes[i], 64);
     }
     memcpy(to, "QDM\x1a\x01", 5);

@@ -47,12 +47,22 @@ static arguments parse(int argc, char **argv) {
     return a;
 }
 
+typedef struct dump {
+    const qd_model *model;
+    const char *folder;
+} dump;
+
+/* The buffer as a little-endian machine has it in memory. */
 static void dump_layer(void *user, uint32_t op, const void *output, size_t bytes) {
-    const char *folder = (const char *)user;
-    const size_t n = strlen(folder) + 32;
+    const dump *to = (const dump *)user;
+    const size_t n = strlen(to->folder) + 32, element = element_size(qd_op_info(to->model, op).output.dtype);
     char *path = (char *)need_memory(n);
-    snprintf(path, n, "%s/%03lu.bin", folder, (unsigned long)op);
-    write_file(path, "", 0, output, bytes);
+    unsigned char *copy = (unsigned char *)need_memory(bytes);
+    memcpy(copy, output, bytes);
+    if (element > 1) swap_if_big_endian(copy, bytes / element, element);
+    snprintf(path, n, "%s/%03lu.bin", to->folder, (unsigned long)op);
+    write_file(path, "", 0, copy, bytes);
+    port_free(copy);
     port_free(path);
 }
 
@@ -70,8 +80,12 @@ static void widen(qd_tensor t, const unsigned char *raw, int32_t *to) {
     for (size_t i = 0; i < n; i++) {
         if (t.dtype == QD_U8) to[i] = raw[i];
         else if (t.dtype == QD_I8) to[i] = (int8_t)raw[i];
-        else if (t.dtype == QD_I16) to[i] = (int16_t)(raw[2 * i] | raw[2 * i + 1] << 8);
-        else memcpy(to + i, raw + 4 * i, 4);
+        else if (t.dtype == QD_I32) memcpy(to + i, raw + 4 * i, 4);
+        else {
+            int16_t value;
+            memcpy(&value, raw + 2 * i, 2);
+            to[i] = value;
+        }
     }
 }
 
@@ -113,8 +127,11 @@ int main(int argc, char **argv) {
     const int real = out.dtype == QD_F32;
     unsigned char *arena, *input, *raw, *all;
     qd_options options = {QD_AUTO, NULL, NULL};
+    dump dumped;
 
     options.kernels = a.kernels;
+    dumped.model = &model;
+    dumped.folder = a.dump;
     if (out.dtype == QD_BITS) die(TOOL_BAD_INPUT, "%s: the output is bit-packed; there are no logits to print", a.model);
     if (from.n > 1 && !a.out) die(TOOL_BAD_INPUT, "%s: %zu samples; give --out FILE.npy", a.input, from.n);
     if (from.n > SIZE_MAX / 4 / n) die(TOOL_BAD_INPUT, "%s: too many samples", a.input);
@@ -127,7 +144,7 @@ int main(int argc, char **argv) {
         qd_status status;
         take_sample(&from, i, in, input);
         options.observer = a.dump && i == 0 ? dump_layer : NULL;
-        options.user = (void *)(uintptr_t)a.dump;
+        options.user = &dumped;
         status = qd_run(&model, &options, arena, qd_arena_bytes(&model), input, raw);
         if (status != QD_OK) die(TOOL_FAILED, "%s: %s", a.model, qd_status_str(status));
         if (real) memcpy(all + i * n * 4, raw, n * 4);

@@ -15,6 +15,20 @@ static size_t element_size(qd_dtype dtype) {
     return dtype == QD_U8 || dtype == QD_I8 ? 1 : dtype == QD_I16 ? 2 : dtype == QD_BITS ? 0 : 4;
 }
 
+/* n elements between this machine's byte order and little-endian, in place, either way; nothing where the two are one. */
+static void swap_if_big_endian(void *data, size_t n, size_t element) {
+    static const uint16_t one = 1;
+    unsigned char *p = (unsigned char *)data;
+    if (*(const unsigned char *)&one == 1) return;
+    for (; n > 0; n--, p += element) {
+        for (size_t i = 0; i < element / 2; i++) {
+            const unsigned char byte = p[i];
+            p[i] = p[element - 1 - i];
+            p[element - 1 - i] = byte;
+        }
+    }
+}
+
 static const char *npy_type(qd_dtype dtype) {
     switch (dtype) {
     case QD_U8: return "|u1";
@@ -87,7 +101,7 @@ static samples read_npy(const char *path, const unsigned char *data, size_t size
     shape = npy_field(header, "'shape'");
     if (!type || !order || !shape || *shape != '(') die(TOOL_BAD_INPUT, "%s: damaged .npy header", path);
     if (strncmp(order, "False", 5) != 0) die(TOOL_BAD_INPUT, "%s: Fortran order; save a C-contiguous array", path);
-    if (strncmp(type + 1, npy_type(want.dtype), 3) != 0 || type[4] != type[0]) {
+    if (strlen(type) < 5 || strncmp(type + 1, npy_type(want.dtype), 3) != 0 || type[4] != type[0]) {
         die(TOOL_BAD_INPUT, "%s: elements are %.5s, the model wants '%s'", path, type, npy_type(want.dtype));
     }
     for (shape++; *shape != ')';) {
@@ -118,18 +132,23 @@ static samples read_npy(const char *path, const unsigned char *data, size_t size
     return result;
 }
 
-static samples read_samples(const char *path, qd_tensor want) {
-    const char *why = "";
-    size_t size = 0;
-    const unsigned char *data = (const unsigned char *)port_load(path, &size, &why);
-    if (!data) die(TOOL_BAD_INPUT, "%s: %s", path, why);
+/* What a file's bytes hold; path is for messages only. */
+static samples samples_of(const char *path, const unsigned char *data, size_t size, qd_tensor want) {
     if (want.dtype == QD_BITS) die(TOOL_BAD_INPUT, "models with a bit-packed input cannot be fed from files");
     if (size > 2 && data[0] == 'P' && (data[1] == '5' || data[1] == '6')) return read_pnm(path, data, size, want);
     if (size > 8 && memcmp(data, "\x93NUMPY", 6) == 0) return read_npy(path, data, size, want);
     die(TOOL_BAD_INPUT, "%s: neither a PNM image (P5, P6) nor a .npy array", path);
 }
 
-/* Sample i as the model takes it: H, W, C. */
+static samples read_samples(const char *path, qd_tensor want) {
+    const char *why = "";
+    size_t size = 0;
+    const unsigned char *data = (const unsigned char *)port_load(path, &size, &why);
+    if (!data) die(TOOL_BAD_INPUT, "%s: %s", path, why);
+    return samples_of(path, data, size, want);
+}
+
+/* Sample i as the model takes it: H, W, C, in this machine's byte order. */
 static void take_sample(const samples *from, size_t i, qd_tensor want, unsigned char *to) {
     const size_t size = element_size(want.dtype), plane = (size_t)want.h * want.w;
     const unsigned char *in = from->data + i * want.bytes;
@@ -140,6 +159,7 @@ static void take_sample(const samples *from, size_t i, qd_tensor want, unsigned 
     for (size_t c = 0; c < want.c; c++) {
         for (size_t p = 0; p < plane; p++) memcpy(to + (p * want.c + c) * size, in + (c * plane + p) * size, size);
     }
+    swap_if_big_endian(to, plane * want.c, size);
 }
 
 /* Writes under a temporary name first, so that a file of this name is always whole. */
@@ -161,8 +181,8 @@ static void write_file(const char *path, const void *head, size_t head_size, con
     port_free(temporary);
 }
 
-/* A .npy file of rows x columns elements of four bytes. */
-static void write_npy(const char *path, const char *type, size_t rows, size_t columns, const void *data) {
+/* A .npy file of rows x columns elements of four bytes; data comes back as it was. */
+static void write_npy(const char *path, const char *type, size_t rows, size_t columns, void *data) {
     char head[128];
     int n;
     memset(head, ' ', sizeof head);
@@ -172,7 +192,9 @@ static void write_npy(const char *path, const char *type, size_t rows, size_t co
     if (n < 0 || (size_t)n >= sizeof head - 11) die(TOOL_FAILED, "shape too large for .npy");
     head[10 + n] = ' ';
     head[127] = '\n';
+    swap_if_big_endian(data, rows * columns, 4);
     write_file(path, head, sizeof head, data, rows * columns * 4);
+    swap_if_big_endian(data, rows * columns, 4);
 }
 
 #endif

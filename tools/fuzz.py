@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Fuzz the runtime: `python3 tools/fuzz.py [--seconds N] [--replay] [TARGET ...]`.
+
+Builds the targets of ``runtime/fuzz`` with AddressSanitizer and UndefinedBehaviorSanitizer. With ``--replay``, or where clang's
+libFuzzer is missing, each file of the corpus is run once. A finding is kept under ``build/fuzz`` and its path is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+FUZZ = ROOT / "runtime" / "fuzz"
+BUILD = ROOT / "build" / "fuzz"
+_STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wcast-align", "-Wvla", "-Werror", "-O1", "-g", "-ffp-contract=off"]
+_SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+# Target: (folder of its corpus, its further files, its further flags).
+TARGETS = {
+    "load": ("qdm", ("mutate.c",), ()),
+    # The library's own limit keeps a run short.
+    "run": ("qdm", ("mutate.c",), ("-DQD_MAX_WORK=20000000",)),
+    "image": ("image", ("../port/posix.c",), ("-Wno-unused-function",)),
+}
+
+
+def compile_target(target: str, *, fuzzer: bool, compiler: str, folder: Path) -> Path:
+    """The executable of ``target``, for libFuzzer or for replaying files.
+
+    Raises:
+        subprocess.CalledProcessError: where the compiler fails; its message has been printed.
+    """
+    _, more, flags = TARGETS[target]
+    if not fuzzer:
+        more = (*(name for name in more if name != "mutate.c"), "replay.c")
+    sources = [FUZZ / f"fuzz_{target}.c", *(FUZZ / name for name in more)]
+    sources += sorted((ROOT / "runtime" / "src").glob("*.c")) + sorted((ROOT / "runtime" / "src" / "kernels").glob("*.c"))
+    includes = [f"-I{ROOT / 'runtime' / name}" for name in ("include", "src")]
+    sanitize = ["-fsanitize=fuzzer,address,undefined", *_SANITIZE[1:]] if fuzzer else _SANITIZE
+    folder.mkdir(parents=True, exist_ok=True)
+    result = folder / (f"fuzz_{target}" if fuzzer else f"replay_{target}")
+    subprocess.run([compiler, *_STRICT, *sanitize, *flags, *includes, *map(str, sources), "-o", str(result)], check=True)
+    return result
+
+
+def libfuzzer_found() -> bool:
+    """True where clang links a program with its fuzzer runtime."""
+    if shutil.which("clang") is None:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "empty.c"
+        source.write_text("int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { (void)d; (void)n; return 0; }\n")
+        command = ["clang", "-fsanitize=fuzzer,address", str(source), "-o", str(Path(folder) / "empty")]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def replay(target: str, compiler: str) -> bool:
+    """Run every file of the corpus once; true if nothing was found."""
+    program = compile_target(target, fuzzer=False, compiler=compiler, folder=BUILD)
+    files = sorted(path for path in (FUZZ / "corpus" / TARGETS[target][0]).iterdir())
+    run = subprocess.run([str(program), *map(str, files)], capture_output=True, text=True, errors="replace")
+    print(f"{target}: {len(files)} files replayed: {'nothing found' if run.returncode == 0 else 'FOUND'}", flush=True)
+    if run.returncode != 0:
+        print(run.stderr[-4000:], file=sys.stderr)
+    return run.returncode == 0
+
+
+def fuzz(target: str, seconds: int) -> bool:
+    """Let libFuzzer work for ``seconds``; true if nothing was found."""
+    program = compile_target(target, fuzzer=True, compiler="clang", folder=BUILD)
+    corpus = BUILD / f"corpus_{target}"
+    corpus.mkdir(exist_ok=True)
+    options = [f"-max_total_time={seconds}", "-print_final_stats=1", "-max_len=16384", "-timeout=20", f"-artifact_prefix={BUILD}/{target}-"]
+    seeds = FUZZ / "corpus" / TARGETS[target][0]
+    run = subprocess.run([str(program), *options, str(corpus), str(seeds)], capture_output=True, text=True, errors="replace")
+    print(f"{target}: {summary(run.stderr)}", flush=True)
+    if run.returncode != 0:
+        print(run.stderr[-4000:], file=sys.stderr)
+    return run.returncode == 0
+
+
+def summary(log: str) -> str:
+    """Executions, coverage and findings of a run of libFuzzer, in one line."""
+    executions = re.findall(r"stat::number_of_executed_units:\s*(\d+)", log)
+    coverage = re.findall(r"cov: (\d+) ft: (\d+)", log)
+    found = re.findall(r"Test unit written to (\S+)", log)
+    edges, features = coverage[-1] if coverage else ("0", "0")
+    count = int(executions[-1]) if executions else 0
+    return f"{count:,} executions, {edges} edges, {features} features, {', '.join(found) or 'nothing found'}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], help="default: all")
+    parser.add_argument("--seconds", type=int, default=60, help="for each target (60)")
+    parser.add_argument("--replay", action="store_true", help="only run the corpus once; any compiler")
+    arguments = parser.parse_args()
+    compiler = shutil.which("clang") or shutil.which("gcc")
+    if compiler is None:
+        sys.exit("neither clang nor gcc found")
+    with_fuzzer = not arguments.replay and libfuzzer_found()
+    if not arguments.replay and not with_fuzzer:
+        print("fuzzing not run: clang has no libFuzzer here (apt install clang libclang-rt-14-dev); the corpus is replayed")
+    found = 0
+    for target in arguments.targets or TARGETS:
+        found += not replay(target, compiler)
+        if with_fuzzer:
+            found += not fuzz(target, arguments.seconds)
+    print(f"{len(arguments.targets or TARGETS) - found} passed, {found} failed")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
