@@ -177,8 +177,8 @@ def calibrate(model: nn.Module, batches: Sequence[Tensor]) -> None:
         model(batch)
     for module, momentum in zip(quantizers, momenta, strict=True):
         module.momentum = momentum
-    for module, was in training.items():
-        module.training = was
+    for each, was in training.items():
+        each.training = was
 
 
 def _layer(layer: nn.Conv2d | nn.Linear, weights: Spec, activations: Spec | None, scale: float) -> QuantizedLayer:
@@ -240,7 +240,7 @@ _STAYS_MODULES = (
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.MaxPool2d, nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.PReLU, nn.Identity, nn.Flatten, nn.Dropout),
     *_LAYERS,
 )
-_STAYS_FUNCTIONS = (
+_STAYS_FUNCTIONS: tuple[Callable[..., Any], ...] = (
     *_RELU,
     F.max_pool2d,
     F.hardtanh,
@@ -251,8 +251,8 @@ _STAYS_FUNCTIONS = (
     torch.reshape,
     operator.add,
     operator.iadd,
+    *(operator.getitem, getattr, operator.mul, operator.floordiv, torch.clamp),
 )
-_STAYS_FUNCTIONS += (operator.getitem, getattr, operator.mul, operator.floordiv, torch.clamp)
 _STAYS_METHODS = ("add", "add_", "relu", "relu_", "view", "reshape", "flatten", "size", "clamp", "contiguous", "squeeze", "clamp_")
 
 

@@ -28,26 +28,27 @@ ORDERS: dict[str, tuple[str, ...]] = {
 
 
 class ScaleBias(nn.Module):
-    """x * scale + bias of each channel, learned; x [N, C, ...], what a block without BatchNorm has in its place.
+    """x * scale + bias of each channel, learned; x [N, C, H, W] or [N, C], what a block without BatchNorm has in its place.
 
     Args:
         channels: C.
         scale: initial scale; 1 / sqrt(fan in) brings sums of +-1 to the size for which estimators of the sign are made.
+        maps: x is [N, C, H, W].
     """
 
-    def __init__(self, channels: int, scale: float = 1.0) -> None:
+    def __init__(self, channels: int, scale: float = 1.0, maps: bool = True) -> None:
         super().__init__()
+        self.shape = (channels, 1, 1) if maps else (channels,)
         self.scale = nn.Parameter(torch.full((channels,), scale))
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        shape = (-1, *[1] * (x.dim() - 2))
-        return x * self.scale.reshape(shape) + self.bias.reshape(shape)
+        return x * self.scale.reshape(self.shape) + self.bias.reshape(self.shape)
 
 
 def arrange(
     norm: str,
-    reduction: QuantLayer,
+    reduction: QuantLayer | nn.Conv2d | nn.Linear,
     quantizer: nn.Module | None,
     nonlinearity: nn.Module | None = None,
     pool: nn.Module | None = None,
@@ -74,8 +75,8 @@ def arrange(
     out, inputs = reduction.weight.shape[:2]
     parts: dict[str, nn.Module | None] = {"reduction": reduction, "pool": pool, "nonlinearity": nonlinearity, "quantizer": quantizer}
     if norm == "none":
-        parts["norm"] = ScaleBias(out, 1 / math.sqrt(reduction.weight[0].numel()))
+        parts["norm"] = ScaleBias(out, 1 / math.sqrt(reduction.weight[0].numel()), maps=reduction.weight.dim() == 4)
     else:
-        layer = nn.BatchNorm1d if isinstance(reduction, QuantLinear) else nn.BatchNorm2d
+        layer = nn.BatchNorm1d if isinstance(reduction, (QuantLinear, nn.Linear)) else nn.BatchNorm2d
         parts["norm"] = layer(inputs if norm == "pre" else out)
     return [module for name in ORDERS[norm] if (module := parts[name]) is not None]

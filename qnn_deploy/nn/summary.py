@@ -181,11 +181,11 @@ def summary(model: nn.Module, shape: tuple[int, ...] | None = None) -> Summary:
 
 
 def _row(name: str, module: nn.Module, x: Tensor, y: Tensor, input_bits: int) -> LayerSummary:
+    weight: object = module.weight
+    weight_bits = FLOAT_BITS
     if isinstance(module, QuantLayer):
         weight = module.weight if module.weight is not None else module.weight_int
         weight_bits = module.quantizer.bits
-    else:
-        weight, weight_bits = module.weight, FLOAT_BITS
     assert isinstance(weight, Tensor)
     # Each output value is a sum over one filter; a transposed convolution spreads each input value over one.
     values = x[0] if isinstance(module, nn.ConvTranspose2d) else y[0]

@@ -23,7 +23,8 @@ _RESNET = {"blocks": 1, "channels": [8, 8, 16]}
 QUANTISED: dict[str, tuple[str, dict[str, object]]] = {
     "binary-resnet with PReLU": ("binary-resnet", PRELU),
     "resnet, TTQ": ("resnet", {**_RESNET, "weights": "ttq"}),
-    "resnet, XNOR-Net": ("resnet", {**_RESNET, "weights": "xnor"}),
+    "resnet, XNOR-Net, norm first": ("resnet", {**_RESNET, "weights": "xnor", "norm": "pre"}),
+    "resnet, no norm": ("resnet", {**_RESNET, "weights": "twn", "norm": "none"}),
     "resnet, TGA throughout": ("resnet", {**_RESNET, "weights": "tga", "first": "tga", "last": "tga"}),
     "resnet, 4 bits": ("resnet", {**_RESNET, "weights": {"name": "int", "bits": 4}, "activations": {"name": "lsq", "bits": 4}}),
     "cnv, ternary": ("cnv", {**SMALL["cnv"], "weights": "fixed-threshold", "activations": "ternary"}),

@@ -11,4 +11,9 @@ from qnn_deploy.nn.architectures.digits import DigitsCnn
 from qnn_deploy.nn.architectures.quant_resnet import QuantResNet
 from qnn_deploy.nn.architectures.resnet import BinaryResNet
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"cnv": Cnv, "binary-resnet": BinaryResNet, "resnet": QuantResNet, "digits-cnn": DigitsCnn}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "cnv": Cnv,
+    "binary-resnet": BinaryResNet,
+    "resnet": QuantResNet,
+    "digits-cnn": DigitsCnn,
+}

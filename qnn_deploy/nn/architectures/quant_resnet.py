@@ -1,7 +1,7 @@
-"""ResNet-20 and its relatives with quantised weights and integer activations: the networks of the weight-quantisation papers, made deployable.
+"""ResNet-20 and its relatives with quantised weights and integer activations: the weight-quantisation papers' networks, made deployable.
 
-TTQ, XNOR-Net, TGA and the ablations change the weights only; here the activations are integers too (int8 by default), so that every
-sum is exact on the device. ``weights = "float"`` with ``activations = "float"`` is the baseline: the same graph in full precision.
+TTQ, XNOR-Net, TGA and the ablations change the weights only; here the activations are integers too (int8 by default), so that
+every sum is exact on the device. ``weights = "float"`` with ``activations = "float"`` is the baseline: the same graph in full precision.
 """
 
 from __future__ import annotations
@@ -14,48 +14,55 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qnn_deploy.nn.layers import GlobalSumPool2d, InputZero, QuantConv2d, QuantLinear
+from qnn_deploy.nn.norm import ScaleBias, arrange
 from qnn_deploy.nn.quantizers import activation_quantizer, weight_quantizer
 
 Spec = str | Mapping[str, Any]
 FLOAT = "float"
 
 
-def conv3x3(in_channels: int, out_channels: int, weights: Spec, stride: int = 1) -> nn.Module:
+def conv3x3(in_channels: int, out_channels: int, weights: Spec, stride: int = 1) -> nn.Conv2d | QuantConv2d:
     """A 3x3 convolution, padded by 1, with the weight quantiser ``weights`` ("float" for none)."""
     if weights == FLOAT:
         return nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
     return QuantConv2d(in_channels, out_channels, 3, weight_quantizer(weights), stride=stride, padding=1)
 
 
-def activation(spec: Spec) -> nn.Module:
+def activation(spec: Spec, channels: int) -> nn.Module:
     """An activation quantiser, or the identity for "float"."""
-    return nn.Identity() if spec == FLOAT else activation_quantizer(spec)
+    return nn.Identity() if spec == FLOAT else activation_quantizer(spec, channels)
 
 
 class Block(nn.Module):
-    """relu(x + BN(conv(q(relu(BN(conv(q(x)))))))) with q the activation quantiser; x is the real-valued stream.
+    """Two convolutions beside the real-valued stream x, with the activation quantiser in front of each.
+
+    norm "post" and "none": relu(x + norm(conv(q(relu(norm(conv(q(x))))))))
+    norm "post_act": x + norm(relu(conv(q(norm(relu(conv(q(x))))))))
+    norm "pre": x + conv(q(relu(norm(conv(q(relu(norm(x))))))))
 
     Where the map shrinks the shortcut takes every second pixel; where it widens it is repeated over the new channels. Both are exact.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, weights: Spec, activations: Spec) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, weights: Spec, activations: Spec, norm: str) -> None:
         super().__init__()
         self.stride, self.widen = stride, out_channels // in_channels
-        self.quant1 = activation(activations)
-        self.conv1 = conv3x3(in_channels, out_channels, weights, stride)
-        self.bn1 = nn.BatchNorm2d(out_channels)
-        self.quant2 = activation(activations)
-        self.conv2 = conv3x3(out_channels, out_channels, weights)
-        self.bn2 = nn.BatchNorm2d(out_channels)
+        conv1, conv2 = conv3x3(in_channels, out_channels, weights, stride), conv3x3(out_channels, out_channels, weights)
+        quant1, quant2 = activation(activations, in_channels), activation(activations, out_channels)
+        if norm == "pre":
+            layers = [*arrange(norm, conv1, quant1, nn.ReLU()), *arrange(norm, conv2, quant2, nn.ReLU())]
+        else:
+            layers = [quant1, *arrange(norm, conv1, quant2, nn.ReLU())]
+            layers += arrange(norm, conv2, None, nn.ReLU() if norm == "post_act" else None)
+        self.layers = nn.Sequential(*layers)
+        self.relu = nn.ReLU() if norm in ("post", "none") else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(self.quant1(x))))
-        y = self.bn2(self.conv2(self.quant2(y)))
+        y = self.layers(x)
         if self.stride > 1:
             x = F.max_pool2d(x, 1, self.stride)
         if self.widen > 1:
             x = torch.cat([x] * self.widen, dim=1)
-        return F.relu(y + x)
+        return self.relu(y + x)
 
 
 class QuantResNet(nn.Module):
@@ -68,6 +75,7 @@ class QuantResNet(nn.Module):
         zero: zero point of each input channel.
         weights, activations: quantisers of the layers between (see `quantizers`); "float" for none.
         first, last: weight quantisers of the first convolution and of the classifier.
+        norm: "post", "pre", "post_act" or "none" (see `nn.norm`).
     """
 
     def __init__(
@@ -80,25 +88,28 @@ class QuantResNet(nn.Module):
         activations: Spec = "int8",
         first: Spec = "int8",
         last: Spec = "int8",
+        norm: str = "post",
     ) -> None:
         super().__init__()
         self.input_shape = (3, 32, 32)
         self.input = InputZero(zero)
         self.stem = conv3x3(3, channels[0], first)
-        self.stem_bn = nn.BatchNorm2d(channels[0])
+        self.stem_norm = ScaleBias(channels[0]) if norm == "none" else nn.BatchNorm2d(channels[0])
         layers: list[nn.Module] = []
         width = channels[0]
         for stage, out in enumerate(channels):
             for block in range(blocks):
-                layers.append(Block(width, out, 2 if stage > 0 and block == 0 else 1, weights, activations))
+                layers.append(Block(width, out, 2 if stage > 0 and block == 0 else 1, weights, activations, norm))
                 width = out
+        if norm == "pre":
+            layers += [nn.BatchNorm2d(width), nn.ReLU()]
         self.blocks = nn.Sequential(*layers)
-        self.features = activation(activations)
+        self.features = activation(activations, width)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()) if activations == FLOAT else GlobalSumPool2d()
-        self.pooled = activation(activations)
+        self.pooled = activation(activations, width)
         self.head = nn.Linear(width, classes) if last == FLOAT else QuantLinear(width, classes, weight_quantizer(last), bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.stem_bn(self.stem(self.input(x))))
+        x = F.relu(self.stem_norm(self.stem(self.input(x))))
         x = self.features(self.blocks(x))
         return self.head(self.pooled(self.pool(x)))

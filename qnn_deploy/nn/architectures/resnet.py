@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from qnn_deploy.nn.layers import GlobalSumPool2d, InputZero, QuantConv2d, QuantLinear
 from qnn_deploy.nn.quantizers import BinaryWeight, Int8Weight, IntActivation, SignActivation
 
-
 ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {"none": lambda channels: nn.Identity(), "prelu": nn.PReLU}
 
 
