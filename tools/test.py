@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run every test of the project: `python3 tools/test.py [--fast] [pytest arguments]`.
 
-Linter, types, the Python suites, and the C runtime's suites with every compiler found, sanitisers, and for arm64 under emulation.
+Linter, types, the Python suites, and the C runtime's suites with every compiler found, sanitisers, and for every target under emulation.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from environment import ROOT, enter
 
 _COUNTS = re.compile(r"(\d+) (passed|failed|error|errors|skipped)\b")
 _ZIG = f"{shlex.quote(sys.executable)} -m ziglang cc"
+# (name, triple, CPU, emulator) of what no target stands for: a big-endian machine.
+_BIG_ENDIAN = ("s390x", "s390x-linux-musl", "baseline", "qemu-s390x")
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 
 
@@ -31,10 +33,22 @@ def c_suites() -> Iterator[tuple[str, list[str], dict[str, str], str]]:
     sanitised = next((name for name in ("clang", "gcc") if name in found), "")
     why = "" if sanitised else "neither clang nor gcc found"
     yield "C, ASan + UBSan", [sanitised, *_SANITIZE], {"QD_FREESTANDING": "0"}, why
-    emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
-    why = "" if emulator else "qemu-aarch64 not found (apt install qemu-user)"
-    flags = ["-target", "aarch64-linux-musl", "-static"]
-    yield "C, arm64 under qemu", [_ZIG, *flags], {"QD_RUNNER": emulator or "", "QD_FREESTANDING": "0"}, why
+    # What a big-endian machine does with constants, on this one.
+    yield "C, converted constants", [sanitised, *_SANITIZE, "-DQD_CONSTANTS_IN_PLACE=0"], {"QD_FREESTANDING": "0"}, why
+    for row, triple, cpu, name in (*foreign_targets(), _BIG_ENDIAN):
+        emulator = shutil.which(name) or shutil.which(f"{name}-static")
+        why = "" if emulator else f"{name} not found (apt install qemu-user)"
+        flags = ["-target", triple, f"-mcpu={cpu}", "-static"]
+        yield f"C, {row} under qemu", [_ZIG, *flags], {"QD_RUNNER": emulator or "", "QD_FREESTANDING": "0"}, why
+
+
+def foreign_targets() -> Iterator[tuple[str, str, str, str]]:
+    """(name, triple, CPU, emulator) of the targets that this machine does not execute itself."""
+    from qnn_deploy.targets import all_targets
+
+    for target in all_targets():
+        if target.runner and not target.native:
+            yield target.name, target.triple, target.mcpu, target.runner
 
 
 def run(name: str, command: list[str], environment: dict[str, str] | None = None) -> tuple[int, int, str]:
@@ -86,8 +100,10 @@ def main() -> int:
     for name, compiler, environment, why in c_suites():
         if why:
             skipped.append(f"{name:<22} not run: {why}")
-        elif not (fast and ("qemu" in name or "ASan" in name or name == "C, clang")):
+        elif not (fast and ("qemu" in name or "-fsanitize=address,undefined" in compiler or name == "C, clang")):
             steps.append((name, ["sh", "runtime/tests/run.sh", *compiler], environment))
+    if not fast:
+        steps.append(("fuzz", [python, "tools/fuzz.py", "--seconds", "20"], None))
     passed = failed = 0
     lines = []
     for name, command, step_environment in steps:

@@ -12,7 +12,7 @@ from typing import Any
 
 from qnn_deploy.errors import UserError
 
-_MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "armv7l": "arm", "armv8l": "arm"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from qnn_deploy.cache import cache_folder
 from qnn_deploy.errors import ToolchainError
@@ -22,7 +23,7 @@ from qnn_deploy.targets import Target
 PROGRAMS = ("qd_run", "qd_bench")
 # No contraction to fma: exactness (design section 2). zig adds UBSan traps unless told not to.
 FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-sanitize=undefined")
-_ELF_MACHINES = {62: "x86_64", 183: "aarch64"}
+_ELF_MACHINES = {22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 _NO_COMPILER = 'pip install "qnn-deploy[zig]", or name a compiler with --cc'
 
 
@@ -133,7 +134,8 @@ def _check_machine(path: Path, target: Target, compiler: Compiler) -> None:
     head = path.read_bytes()[:20]
     if head[:4] != b"\x7fELF":
         return
-    machine = _ELF_MACHINES.get(int.from_bytes(head[18:20], "little"), "another machine")
+    byte_order: Literal["big", "little"] = "big" if head[5] == 2 else "little"
+    machine = _ELF_MACHINES.get(int.from_bytes(head[18:20], byte_order), "another machine")
     if machine != target.machine:
         raise ToolchainError(
             "QD0402",

@@ -15,6 +15,15 @@ def test_boards_are_aliases_of_one_target(name: str) -> None:
     assert find_target(name).triple == "aarch64-linux-musl"
 
 
+def test_portable_targets() -> None:
+    rows = {name: find_target(name) for name in ("armv7", "riscv64")}
+    assert {name: (row.machine, row.kernels, row.runner) for name, row in rows.items()} == {
+        "armv7": ("arm", ("ref",), "qemu-arm"),
+        "riscv64": ("riscv64", ("ref",), "qemu-riscv64"),
+    }
+    assert find_target("rpi2") is rows["armv7"]
+
+
 def test_names_are_unique() -> None:
     names = [name for target in all_targets() for name in (target.name, *target.aliases)]
     assert len(names) == len(set(names))

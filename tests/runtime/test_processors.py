@@ -1,0 +1,51 @@
+"""The runtime on every processor that an emulator is found for: small whole networks give the host's logits, bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from qnn_deploy.emit.qdm import encode  # noqa: E402
+from qnn_deploy.evaluate.backends import predict_qdm  # noqa: E402
+from qnn_deploy.frontend.load import load_model  # noqa: E402
+from qnn_deploy.nn import checkpoint  # noqa: E402
+from qnn_deploy.nn.layers import fold  # noqa: E402
+from qnn_deploy.passes.pipeline import lower  # noqa: E402
+from qnn_deploy.plan import plan  # noqa: E402
+from qnn_deploy.targets import Target, all_targets, find_target  # noqa: E402
+from qnn_deploy.toolchain.compiler import build_program  # noqa: E402
+from qnn_deploy.toolchain.runner import LocalRunner, find_emulator  # noqa: E402
+from tests.nn._networks import PRELU, SMALL, network, pixels  # noqa: E402
+
+# No row of the table, for nobody deploys there: it is here because its bytes are the other way round.
+BIG_ENDIAN = Target("s390x", "big-endian", "s390x-linux-musl", mcpu="baseline", runner="qemu-s390x")
+FOREIGN = [*(target for target in all_targets() if target.runner and not target.native), BIG_ENDIAN]
+NETWORKS: dict[str, dict[str, object]] = {"digits-cnn": SMALL["digits-cnn"], "binary-resnet": PRELU}
+
+
+def packed(name: str, folder: Path) -> tuple[bytes, np.ndarray, np.ndarray]:
+    """(the file, images, torch's logits) of a small network: integers only, or with streams and PReLU."""
+    latent = network(name, 0, NETWORKS[name])
+    images = pixels(latent, 6, 0)
+    with torch.no_grad():
+        logits = latent(images).numpy().astype(np.float32)
+    checkpoint.save(folder / "model.pt", fold(latent), name, NETWORKS[name], {})
+    return encode(plan(lower(load_model(str(folder / "model.pt")).model).model)), images.numpy(), logits
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+@pytest.mark.parametrize("target", FOREIGN, ids=lambda target: target.name)
+def test_same_bits_on(target: Target, name: str, tmp_path: Path) -> None:
+    emulator = find_emulator(target.runner)
+    if emulator is None:
+        pytest.skip(f"{target.runner} not found")
+    model, images, expected = packed(name, tmp_path)
+    host = predict_qdm(LocalRunner("host"), build_program("qd_run", find_target("host")), model, "ref")(images)
+    assert host.tobytes() == expected.tobytes()
+    program = build_program("qd_run", target)
+    for kernels in target.kernels:
+        assert predict_qdm(LocalRunner("qemu", (emulator,)), program, model, kernels)(images).tobytes() == expected.tobytes(), kernels
