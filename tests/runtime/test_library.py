@@ -1,0 +1,41 @@
+"""What the C library promises to those who build it in: a header for C++ too, and little stack."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+RUNTIME = Path(__file__).resolve().parents[2] / "runtime"
+SOURCES = sorted([*(RUNTIME / "src").glob("*.c"), *(RUNTIME / "src" / "kernels").glob("*.c")])
+LIMIT = 2048
+# The only one above the limit: four bytes for each of QD_MAX_BUFFERS, as qd.h says, while qd_open runs.
+LIFETIMES, LIFETIMES_LIMIT = "qd_verify_memory", 4 * 4096 + LIMIT
+
+
+@pytest.mark.parametrize("compiler", [name for name in ("gcc", "clang") if shutil.which(name)])
+def test_the_header_is_cpp(compiler: str, tmp_path: Path) -> None:
+    source = tmp_path / "use.cpp"
+    source.write_text('#include "qd/qd.h"\nqd_status f(qd_model *m, const void *d) { return qd_open(m, d, 64, nullptr); }\n')
+    strict = ["-std=c++11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-fsyntax-only"]
+    run = subprocess.run([compiler, *strict, f"-I{RUNTIME / 'include'}", str(source)], capture_output=True, text=True)
+    if "cc1plus" in run.stderr:
+        pytest.skip(f"{compiler} has no C++ here")
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc not found")
+def test_stack_is_bounded(tmp_path: Path) -> None:
+    flags = ["-std=c11", "-O2", "-ffp-contract=off", "-fstack-usage", f"-I{RUNTIME / 'include'}", f"-I{RUNTIME / 'src'}", "-c"]
+    subprocess.run(["gcc", *flags, *map(str, SOURCES)], cwd=tmp_path, check=True)
+    rows = [line.split("\t") for path in tmp_path.glob("*.su") for line in path.read_text().splitlines()]
+    used = {place.rsplit(":", 1)[1]: (int(size), kind) for place, size, kind in rows}
+    assert len(used) > 40
+    unbounded = [name for name, (_, kind) in used.items() if kind not in ("static", "dynamic,bounded")]
+    assert not unbounded, unbounded
+    small = {name: size for name, (size, _) in used.items() if not name.startswith(LIFETIMES)}
+    largest = max(small, key=lambda name: small[name])
+    assert small[largest] <= LIMIT, f"{largest} takes {small[largest]} bytes"
+    assert max(size for name, (size, _) in used.items() if name.startswith(LIFETIMES)) <= LIFETIMES_LIMIT
