@@ -12,9 +12,10 @@ from torch import Tensor, nn  # noqa: E402
 from qnn_deploy.errors import UserError  # noqa: E402
 from qnn_deploy.nn.anneal import Schedule, Scheduler, quantities, read_schedule  # noqa: E402
 from qnn_deploy.nn.layers import QuantLinear  # noqa: E402
+from qnn_deploy.nn.quantizers import WeightQuantizer  # noqa: E402
 
 
-class Annealed(nn.Module):
+class Annealed(WeightQuantizer):
     """A weight quantiser and activation with one quantity."""
 
     bits, levels, annealed = 1, (-1, 1), ("heat",)

@@ -143,15 +143,15 @@ def test_checkpoint_of_another_quantiser_is_refused(tmp_path: Path) -> None:
         checkpoint.load(path)
     assert caught.value.code == "QD0102"
     checkpoint.save(path, model, "resnet", {**SMALL, "weights": "binary"}, {})
-    with pytest.raises(UserError, match=r"unknown tensor blocks\.0\.conv1\.weight_scale"):
+    with pytest.raises(UserError, match=r"unknown tensor blocks\.0\.layers\.1\.weight_scale"):
         checkpoint.load(path)
 
 
 def test_ternary_weights_out_of_range_are_refused(tmp_path: Path) -> None:
     model = fold(ARCHITECTURES["resnet"](**SMALL, weights="twn"))
-    model.blocks[0].conv1.weight_int[0, 0, 0, 0] = 2
+    model.blocks[0].layers[1].weight_int[0, 0, 0, 0] = 2
     checkpoint.save(tmp_path / "m.pt", model, "resnet", {**SMALL, "weights": "twn"}, {})
-    with pytest.raises(UserError, match=r"blocks.0.conv1.weight_int holds 2; its weights lie in \[-1, 1\]"):
+    with pytest.raises(UserError, match=r"blocks.0.layers.1.weight_int holds 2; its weights lie in \[-1, 1\]"):
         checkpoint.load(tmp_path / "m.pt")
 
 
