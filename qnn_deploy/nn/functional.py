@@ -243,15 +243,17 @@ class _Quantize(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
         ctx.save_for_backward(x, scale)
         ctx.bounds = (low, high)
-        return torch.clamp(torch.round(x / scale), low, high)
+        integers = torch.clamp(torch.round(_wide(x) / scale), low, high)
+        # bfloat16 holds every integer up to 2^8: half the memory for what follows.
+        return integers.to(x.dtype) if max(-low, high) <= 256 else integers
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         x, scale = ctx.saved_tensors
         low, high = ctx.bounds
         # Of the rounded value: x / (max / 127) may round to a little more than 127.
-        rounded = torch.round(x / scale)
-        return grad * ((rounded >= low) & (rounded <= high)) / scale, None, None, None
+        rounded = torch.round(_wide(x) / scale)
+        return (grad * ((rounded >= low) & (rounded <= high)) / scale).to(x.dtype), None, None, None
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -262,7 +264,7 @@ def _wide(x: Tensor) -> Tensor:
 def quantize(x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
     """Integer-valued ``clamp(round_half_even(x / scale), low, high)``; the gradient is 1/scale, and 0 where a value is clamped."""
     if torch.is_grad_enabled():
-        return _Quantize.apply(_wide(x), scale, low, high)
+        return _Quantize.apply(x, scale, low, high)
     return quantize_op(x, scale, low, high)
 
 

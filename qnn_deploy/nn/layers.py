@@ -100,6 +100,8 @@ class QuantLayer(nn.Module):
         return self._scale(positive, scale[0]) + self._scale(negative, -scale[1])
 
     def _scale(self, y: Tensor, scale: Tensor) -> Tensor:
+        if self.training and scale.dtype != y.dtype:  # autocast: the product would be float32, and all that follows
+            scale = scale.to(y.dtype)
         return y * (scale.reshape(-1, *[1] * (y.dim() - 2)) if scale.dim() == 1 else scale)
 
 
@@ -156,6 +158,8 @@ class GlobalSumPool2d(nn.Module):
     """Sum of each channel over the map, [N, C, H, W] -> [N, C]; exact on integers, unlike a float average."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.dtype == torch.bfloat16:  # autocast: sums need more than 8 bits
+            x = x.float()
         return x.sum(dim=(2, 3))
 
 

@@ -78,3 +78,14 @@ def test_bad_arguments() -> None:
         InputZero([300])
     with pytest.raises(ValueError, match="8 or 16"):
         IntActivation(7)
+
+
+@pytest.mark.parametrize("high,dtype", [(127, torch.bfloat16), (32767, torch.float32)])
+def test_integers_of_bfloat16_values_are_those_of_their_float32_form(high: int, dtype: torch.dtype) -> None:
+    x = (torch.arange(-3000, 3001) / 7).to(torch.bfloat16).requires_grad_()
+    scale = torch.tensor(0.37)
+    integers = quantize(x, scale, -high, high)
+    assert integers.dtype == dtype
+    assert torch.equal(integers.float(), quantize(x.detach().float(), scale, -high, high))
+    integers.float().sum().backward()
+    assert x.grad is not None and x.grad.dtype == torch.bfloat16
