@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from qnn_deploy.errors import UserError
 from qnn_deploy.nn.layers import QuantLayer, QuantLinear
+from qnn_deploy.nn.quantizers._spec import check_name
 
 ORDERS: dict[str, tuple[str, ...]] = {
     "post": ("reduction", "pool", "norm", "nonlinearity", "quantizer"),
@@ -63,10 +63,7 @@ def arrange(
     Raises:
         UserError: QD0202 for an unknown ``norm``, or "post_act" without a non-linearity, which would be "post".
     """
-    if norm not in ORDERS:
-        close = difflib.get_close_matches(norm, ORDERS, n=1)
-        help = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(ORDERS)}"
-        raise UserError("QD0202", f"unknown norm {norm!r}", help=help)
+    check_name(norm, ORDERS, "norm")
     if norm == "post_act" and nonlinearity is None:
         raise UserError(
             "QD0202", "norm 'post_act' needs a non-linearity before the BatchNorm", help='norm = "post" has the same order without one'
