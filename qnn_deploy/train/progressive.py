@@ -8,14 +8,17 @@ from qnn_deploy.nn.layers import QuantLayer
 
 
 def freeze(model: nn.Module, layers: int) -> None:
-    """Stop learning in the first ``layers`` quantised layers and the BatchNorms behind them (module order is forward order)."""
+    """Stop learning in the first ``layers`` quantised layers and the BatchNorms behind them (module order is forward order).
+
+    BatchNorms in front of the first quantised layer, behind a float one, learn on.
+    """
     seen = 0
     for module in model.modules():
         if isinstance(module, QuantLayer):
             seen += 1
         if seen > layers:
             return
-        if isinstance(module, (QuantLayer, nn.BatchNorm1d, nn.BatchNorm2d)):
+        if seen and isinstance(module, (QuantLayer, nn.BatchNorm1d, nn.BatchNorm2d)):
             module.requires_grad_(False)
             module.eval()
 
