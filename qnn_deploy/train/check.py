@@ -16,6 +16,7 @@ from qnn_deploy.nn.layers import QuantLayer
 from qnn_deploy.train import state
 from qnn_deploy.train.build import build_network, named
 from qnn_deploy.train.clipping import latent_weights, make_clip
+from qnn_deploy.train.init import warm_start
 from qnn_deploy.train.lr_schedules import lr_factor
 from qnn_deploy.train.optimizers import make_optimizer
 from qnn_deploy.train.recipe import Recipe, within
@@ -77,6 +78,8 @@ def _fits_network(recipe: Recipe, model: nn.Module) -> None:
     lr_factor(recipe.lr_schedule, recipe.warmup, recipe.warmup, recipe.epochs)
     make_optimizer(recipe.optimizer, model)
     named("schedules", lambda: Scheduler(model, [Schedule(**table) for table in recipe.schedules], recipe.epochs))
+    if recipe.init:
+        named("init", lambda: warm_start(model, Path(recipe.init)))
     if recipe.distill is not None:
         teacher = Path(recipe.distill["teacher"])
         if not (teacher / state.FILE if teacher.is_dir() else teacher).is_file():

@@ -18,6 +18,7 @@ from qnn_deploy.train.clipping import make_clip
 from qnn_deploy.train.distill import Teacher
 from qnn_deploy.train.epoch import Run
 from qnn_deploy.train.evaluation import count_correct
+from qnn_deploy.train.init import warm_start
 from qnn_deploy.train.metrics import Row
 from qnn_deploy.train.optimizers import make_optimizer
 from qnn_deploy.train.parallel import Emit, launch, make_fabric
@@ -73,6 +74,8 @@ def train_process(
         torch.set_num_threads(recipe.threads)
     seed_everything(recipe.seed, verbose=False)
     model = build_network(recipe)
+    if recipe.init:
+        warm_start(model, Path(recipe.init))
     model = model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     teacher = SoftTargets(Teacher(**recipe.distill)).to(fabric.device).eval() if recipe.distill else None
     optimizer = make_optimizer(recipe.optimizer, model, recipe.learning_rate)

@@ -40,6 +40,7 @@ class Recipe:
             `nn.weight_clip.WeightClip`.
         schedules: annealed quantities, tables of `nn.anneal.Schedule`.
         distill: a teacher (see `distill.Teacher`), or None.
+        init: a run's folder or a checkpoint whose weights the network begins with (see `init.warm_start`); "" for fresh ones.
         logit_scale: factor on the logits inside the loss only (integer logits are large).
         label_smoothing: of the cross-entropy, in [0, 1).
         crop, flip: augmentation (see `train.data.augment`).
@@ -66,6 +67,7 @@ class Recipe:
     clip: str | dict[str, Any] = "unit"
     schedules: tuple[dict[str, Any], ...] = ()
     distill: dict[str, Any] | None = None
+    init: str = ""
     logit_scale: float = 1.0
     label_smoothing: float = 0.0
     crop: int = 0

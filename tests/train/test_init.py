@@ -1,0 +1,90 @@
+"""Warm starts: what is copied, what begins afresh, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+pytest.importorskip("lightning_fabric")
+
+from torch import nn  # noqa: E402
+
+from qnn_deploy.errors import UserError  # noqa: E402
+from qnn_deploy.nn import checkpoint  # noqa: E402
+from qnn_deploy.nn.architectures import ARCHITECTURES  # noqa: E402
+from qnn_deploy.nn.layers import QuantLayer, fold  # noqa: E402
+from qnn_deploy.train import state  # noqa: E402
+from qnn_deploy.train.check import check_recipe  # noqa: E402
+from qnn_deploy.train.init import warm_start  # noqa: E402
+from tests.train._runs import recipe, run, run_until  # noqa: E402
+
+SMALL: dict[str, Any] = {"blocks": 1, "channels": [4, 4, 8]}
+FLOAT: dict[str, Any] = {**SMALL, "weights": "float", "activations": "float", "first": "float", "last": "float"}
+
+
+@pytest.fixture(scope="module")
+def float_resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a float checkpoint with weights and statistics unlike those of a fresh network."""
+    torch.manual_seed(7)
+    model = ARCHITECTURES["resnet"](**FLOAT)
+    for tensor in model.state_dict().values():
+        if tensor.is_floating_point() and tensor.dim():
+            tensor.uniform_(0.5, 2)
+    folder = tmp_path_factory.mktemp("float")
+    checkpoint.save(folder / "model.pt", model.eval(), "resnet", FLOAT, {})
+    return folder
+
+
+@pytest.mark.parametrize("weights", ["ttq", "xnor", "tga"])
+def test_a_quantised_network_begins_with_float_weights(float_resnet: Path, weights: str) -> None:
+    torch.manual_seed(1)
+    model = ARCHITECTURES["resnet"](**SMALL, weights=weights, first=weights, last=weights)
+    warm_start(model, float_resnet)
+    source, _ = checkpoint.load(float_resnet / "model.pt")
+    wanted, found = source.state_dict(), model.state_dict()
+    assert len(wanted) > 30
+    for name, tensor in wanted.items():
+        if name != "input.zero":
+            assert torch.equal(found[name], tensor), name
+    for module in model.modules():
+        if isinstance(module, QuantLayer):
+            before = [parameter.clone() for parameter in module.quantizer.parameters()]
+            module.reset_quantizer()
+            assert all(torch.equal(a, b) for a, b in zip(before, module.quantizer.parameters(), strict=True))
+
+
+def test_what_has_no_counterpart_is_refused(float_resnet: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"wants stem\.weight \[8, 3, 3, 3\], and this one has it as \[4, 3, 3, 3\]"):
+        warm_start(ARCHITECTURES["resnet"](blocks=1, channels=[8, 8, 8]), float_resnet)
+    with pytest.raises(UserError, match="does not have it"):
+        warm_start(ARCHITECTURES["digits-cnn"](channels=8), float_resnet)
+    folded = fold(ARCHITECTURES["resnet"](**SMALL))
+    checkpoint.save(tmp_path / "model.pt", folded, "resnet", SMALL, {})
+    with pytest.raises(UserError, match="not folded") as caught:
+        warm_start(ARCHITECTURES["resnet"](**SMALL), tmp_path)
+    assert caught.value.code == "QD0202"
+
+
+def test_a_recipe_names_the_run(tmp_path: Path) -> None:
+    run(recipe(epochs=1), tmp_path / "first")
+    begun = recipe(epochs=2, init=str(tmp_path / "first"), learning_rate=1e-9, warmup=0.0)
+    run_until(begun, tmp_path / "second", 1)
+    first, second = (state.load(tmp_path / name / state.FILE).model for name in ("first", "second"))
+    for name in first:
+        if name.endswith(".weight") and first[name].dim() >= 2:
+            assert torch.allclose(first[name], second[name], atol=1e-6), name
+    # Resumed as if it had never stopped.
+    a = run(begun, tmp_path / "second", resume=True)
+    b = run(begun, tmp_path / "whole")
+    assert _same(a, b)
+    with pytest.raises(UserError) as caught:
+        check_recipe(recipe(init=str(tmp_path / "none")), "recipe.toml")
+    assert caught.value.code == "QD0101" and "init" in caught.value.where
+
+
+def _same(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
