@@ -152,13 +152,20 @@ def bench_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def bench_layers(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Time of each operator, one table per kernel family."""
+    """Time of each operator and, where the core's clock is known, the share of what its instructions allow; one table per kernel family."""
     tables = []
     for row in rows:
         total = sum(layer["median_us"] for layer in row["layers"]) or 1.0
-        cells = [[l["name"], l["op"], count(l["macs"]), f"{l['median_us']:.1f}", f"{l['median_us'] / total:.1%}"] for l in row["layers"]]  # noqa: E741
+        cells = []
+        for layer in row["layers"]:
+            speed = f"{layer['mac_per_cycle']:.1f}" if layer["macs"] and layer["mac_per_cycle"] else ""
+            share = f"{layer['mac_per_cycle'] / layer['limit']:.0%}" if speed and layer["limit"] else ""
+            times = [f"{layer['median_us']:.1f}", f"{layer['p95_us']:.1f}", f"{layer['median_us'] / total:.1%}"]
+            rate = f"{layer['macs'] / layer['median_us'] / 1e3:.1f}" if layer["macs"] and layer["median_us"] else ""
+            cells.append([layer["name"], layer["op"], count(layer["macs"]), *times, rate, speed, share])
         if cells:
-            tables.append(f"{row['runner']}, {row['kernels']}\n" + columns(cells, ["layer", "op", "MACs", "median us", "share"], (0, 1)))
+            header = ["layer", "op", "MACs", "median us", "p95 us", "share", "GMAC/s", "MAC/cycle", "of limit"]
+            tables.append(f"{row['runner']}, {row['kernels']}\n" + columns(cells, header, (0, 1)))
     return "\n\n".join(tables)
 
 

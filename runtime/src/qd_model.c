@@ -45,11 +45,11 @@ qd_op_description qd_op_info(const qd_model *model, uint32_t index) {
     info.name = (const char *)(model->data + model->names_at + op.name);
     info.name_length = op.name_length;
     info.opcode = opcode_name(op.opcode);
+    info.input = tensor(model, op.inputs[0]);
     info.output = tensor(model, op.output);
     info.macs = 0;
     if (op.opcode == QD_OP_CONV) {
-        const qd_buffer in = qd_load_buffer(model, op.inputs[0]);
-        info.macs = (uint64_t)info.output.h * info.output.w * info.output.c * op.kernel_h * op.kernel_w * in.c;
+        info.macs = (uint64_t)info.output.h * info.output.w * info.output.c * op.kernel_h * op.kernel_w * info.input.c;
     }
     return info;
 }

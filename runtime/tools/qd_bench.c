@@ -1,9 +1,13 @@
 /* qd_bench: how long a packed model takes, as a whole and operator by operator. */
 #include "tool.h"
 
+#include "limits.h"
+
 static const char usage[] =
     "usage: qd_bench MODEL.qdm [--kernels auto|ref|avx2|neon] [--runs N] [--warmup N] [--json]\n"
-    "Median and 95th percentile of whole runs on a fixed input, then the median of each operator, measured in runs of their own.\n";
+    "Median and 95th percentile of whole runs on a fixed input, then those of each operator, measured in runs of their own.\n"
+    "Cycles are those of the core, by the speed of a chain of dependent instructions timed in the same process; the limit is\n"
+    "what the instruction set allows per cycle for the operator's arithmetic (docs/benchmarks.md).\n";
 
 typedef struct arguments {
     const char *model, *kernels_name;
@@ -107,28 +111,37 @@ static void print_json_text(const char *text, size_t n) {
     putchar('"');
 }
 
-static void report(const arguments *a, const qd_model *model, double median, double p95, clock_state *layers) {
+static void report(const arguments *a, const qd_model *model, double median, double p95, double hertz, clock_state *layers) {
     if (a->json) {
-        printf("{\"runs\": %ld, \"median_ms\": %.6f, \"p95_ms\": %.6f, \"kernels\": \"%s\", \"macs\": %llu, \"layers\": [", a->runs,
-               median * 1e3, p95 * 1e3, a->kernels_name, (unsigned long long)qd_macs(model));
+        printf("{\"runs\": %ld, \"median_ms\": %.6f, \"p95_ms\": %.6f, \"kernels\": \"%s\", \"macs\": %llu, \"core_ghz\": %.4f, "
+               "\"layers\": [", a->runs, median * 1e3, p95 * 1e3, a->kernels_name, (unsigned long long)qd_macs(model), hertz / 1e9);
     } else {
-        printf("%ld runs, %s kernels: median %.3f ms, p95 %.3f ms, %.2f GMAC/s\n", a->runs, a->kernels_name, median * 1e3,
+        printf("%ld runs, %s kernels: median %.3f ms, p95 %.3f ms, %.2f GMAC/s", a->runs, a->kernels_name, median * 1e3,
                p95 * 1e3, (double)qd_macs(model) / median / 1e9);
-        printf("%12s %12s %10s  %-10s %s\n", "median us", "MACs", "GMAC/s", "operator", "name");
+        if (hertz > 0) printf(", core at %.2f GHz", hertz / 1e9);
+        printf("\n%12s %12s %12s %10s %10s %9s  %-10s %s\n", "median us", "p95 us", "MACs", "GMAC/s", "MAC/cycle", "of limit",
+               "operator", "name");
     }
     for (uint32_t i = 0; i < qd_op_count(model); i++) {
         const qd_op_description op = qd_op_info(model, i);
-        const double seconds = percentile(layers->times + i * layers->runs, layers->runs, 50);
+        double *times = layers->times + i * layers->runs;
+        const double slow = percentile(times, layers->runs, 95), seconds = percentile(times, layers->runs, 50);
+        const double macs = (double)op.macs, limit = limit_of(a->kernels, &op);
+        const double per_cycle = hertz > 0 && seconds > 0 ? macs / (seconds * hertz) : 0;
         if (a->json) {
             printf("%s{\"name\": ", i == 0 ? "" : ", ");
             print_json_text(op.name, op.name_length);
-            printf(", \"op\": \"%s\", \"macs\": %llu, \"median_us\": %.3f}", op.opcode, (unsigned long long)op.macs, seconds * 1e6);
+            printf(", \"op\": \"%s\", \"macs\": %llu, \"median_us\": %.3f, \"p95_us\": %.3f, \"mac_per_cycle\": %.2f, \"limit\": %.1f}",
+                   op.opcode, (unsigned long long)op.macs, seconds * 1e6, slow * 1e6, per_cycle, limit);
         } else {
-            printf("%12.2f %12llu %10.2f  %-10s %.*s\n", seconds * 1e6, (unsigned long long)op.macs,
-                   op.macs == 0 || seconds <= 0 ? 0.0 : (double)op.macs / seconds / 1e9, op.opcode, (int)op.name_length, op.name);
+            printf("%12.2f %12.2f %12llu %10.2f %10.1f", seconds * 1e6, slow * 1e6, (unsigned long long)op.macs,
+                   seconds > 0 ? macs / seconds / 1e9 : 0.0, per_cycle);
+            if (limit > 0 && per_cycle > 0) printf(" %8.0f%%", 100 * per_cycle / limit);
+            else printf(" %9s", "-");
+            printf("  %-10s %.*s\n", op.opcode, (int)op.name_length, op.name);
         }
     }
-    if (a->json) puts("]}");
+    if (a->json) printf("]}\n");
 }
 
 int main(int argc, char **argv) {
@@ -136,12 +149,13 @@ int main(int argc, char **argv) {
     const qd_model model = open_model(a.model);
     const size_t runs = (size_t)a.runs, arena_bytes = qd_arena_bytes(&model);
     void *arena = need_memory(arena_bytes), *input = make_input(qd_input(&model)), *output = need_memory(qd_output(&model).bytes);
-    double *totals = (double *)need_memory(runs * sizeof *totals), median, p95;
+    double *totals = (double *)need_memory(runs * sizeof *totals), clocks[3], median, p95;
     qd_options options = {QD_AUTO, NULL, NULL};
     clock_state layers = {0, NULL, runs, 0};
 
     options.kernels = a.kernels;
     layers.times = (double *)need_memory(qd_op_count(&model) * runs * sizeof *layers.times);
+    clocks[0] = core_hertz();
     for (long i = 0; i < a.warmup + a.runs; i++) {
         const double start = port_seconds();
         const qd_status status = qd_run(&model, &options, arena, arena_bytes, input, output);
@@ -150,13 +164,15 @@ int main(int argc, char **argv) {
     }
     median = percentile(totals, runs, 50);
     p95 = percentile(totals, runs, 95);
+    clocks[1] = core_hertz();
     options.observer = note_time;
     options.user = &layers;
     for (layers.run = 0; layers.run < runs; layers.run++) {
         layers.last = port_seconds();
         qd_run(&model, &options, arena, arena_bytes, input, output);
     }
-    report(&a, &model, median, p95, &layers);
+    clocks[2] = core_hertz();
+    report(&a, &model, median, p95, percentile(clocks, 3, 50), &layers);
     if (fflush(stdout) != 0) die(TOOL_FAILED, "cannot write to standard output");
     return TOOL_OK;
 }

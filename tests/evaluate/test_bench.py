@@ -61,4 +61,4 @@ def test_a_run_of_everything(small_build: Path) -> None:
     assert value["rows"][-1]["runner"] == "onnxruntime" and value["rows"][-1]["ratio"] == 1.0
     first = value["rows"][0]
     assert first["kernels"] == "ref" and first["median_ms"] > 0 and len(first["layers"]) >= 4
-    assert {"name", "op", "macs", "median_us"} <= set(first["layers"][0])
+    assert {"name", "op", "macs", "median_us", "p95_us", "mac_per_cycle", "limit"} <= set(first["layers"][0])

@@ -121,6 +121,7 @@ typedef struct qd_op_description {
     size_t name_length;
     const char *opcode; /* "CONV", "SIGN", ... */
     uint64_t macs;      /* multiply-accumulates of a CONV with every tap counted; 0 for others */
+    qd_tensor input;    /* the first */
     qd_tensor output;
 } qd_op_description;
 
