@@ -20,8 +20,8 @@ _QUANTIZER = ".quantizer."
 def warm_start(model: nn.Module, path: Path) -> None:
     """Copy weights, BatchNorms and biases of the same name and shape from the network in ``path`` (see `read`) into ``model``.
 
-    Thresholds and scales that weight quantisers learn are set to their initial values for the new weights. Everything else of ``model`` that
-    has no counterpart stays as it is: the scales of activations, say, which find their place within the first steps.
+    Thresholds and scales that weight quantisers learn are set to their initial values for the new weights. Everything else of ``model``
+    that has no counterpart stays as it is: the scales of activations, say, which find their place within the first steps.
 
     Raises:
         UserError: QD0101 where there is no such network, QD0102 for a damaged one, QD0202 where a layer of ``model`` finds no weights.
