@@ -17,7 +17,7 @@ import torch
 from qnn_deploy.data import Dataset
 from qnn_deploy.errors import UserError
 from qnn_deploy.train.files import write_whole
-from qnn_deploy.train.recipe import FREE_ON_RESUME, Recipe, plain
+from qnn_deploy.train.recipe import FREE_ON_RESUME, Recipe, make_recipe, plain
 
 FILE = "last.pt"
 FORMAT, VERSION = "qnn-deploy-training", 1
@@ -94,18 +94,19 @@ def check_same_run(saved: Snapshot, recipe: Recipe, data: Mapping[str, str], pat
     Raises:
         UserError: QD0205 naming the keys that differ.
     """
-    now = plain(recipe)
-    differing = sorted(key for key in {*now, *saved.recipe} - {*FREE_ON_RESUME} if now.get(key) != saved.recipe.get(key))
+    # Read again, so that a key that recipes did not have then has its default.
+    now, then = plain(recipe), plain(make_recipe(saved.recipe, str(path)))
+    differing = sorted(key for key in {*now, *then} - {*FREE_ON_RESUME} if now.get(key) != then.get(key))
     shares = recipe.depends_on_epochs()
-    if differing == ["epochs"] and now["epochs"] > saved.recipe["epochs"]:
+    if differing == ["epochs"] and now["epochs"] > then["epochs"]:
         if not shares:
             differing = []
         else:
-            what = f"epochs cannot be raised from {saved.recipe['epochs']} to {now['epochs']}: {', '.join(shares)} count in shares of them"
+            what = f"epochs cannot be raised from {then['epochs']} to {now['epochs']}: {', '.join(shares)} count in shares of them"
             help = 'train anew, or from the start with lr_schedule = "constant" or "step" and warmup = 0.0'
             raise UserError("QD0205", what, where=str(path), help=help)
     if differing:
-        shown = "; ".join(f"{key} is {now.get(key)!r}, was {saved.recipe.get(key)!r}" for key in differing)
+        shown = "; ".join(f"{key} is {now.get(key)!r}, was {then.get(key)!r}" for key in differing)
         raise UserError("QD0205", f"the run was started with another recipe: {shown}", where=str(path), help="give the same, or train anew")
     if dict(data) != saved.data:
         raise UserError("QD0205", "the run was started with other data", where=str(path), help=f"it had {saved.data}, this is {dict(data)}")

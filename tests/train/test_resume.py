@@ -140,6 +140,14 @@ def test_another_recipe_is_refused(cut: Path, tmp_path: Path, changes: dict[str,
     assert all(key in message for key in changes)
 
 
+def test_a_key_that_recipes_did_not_have_then_has_its_default(cut: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(cut, tmp_path / "run"))
+    saved = state.load(folder / state.FILE)
+    older = {key: value for key, value in saved.recipe.items() if key != "init"}
+    state.save(folder / state.FILE, dataclasses.replace(saved, recipe=older))
+    run(recipe(), folder, resume=True)
+
+
 def test_more_epochs_where_they_do_not_matter(cut: Path, tmp_path: Path) -> None:
     assert "lr_schedule, warmup count in shares" in refused(Path(shutil.copytree(cut, tmp_path / "a")), recipe(epochs=5)).message
     free = {"lr_schedule": {"name": "step", "at": [2]}, "warmup": 0.0}
