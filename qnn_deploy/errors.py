@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
+from collections.abc import Iterable
 
 
 class Exit(enum.IntEnum):
@@ -99,3 +101,15 @@ class CompileErrors(QnnDeployError):  # noqa: N818 -- plural on purpose: it carr
     def __str__(self) -> str:
         plural = "s" if len(self.findings) > 1 else ""
         return "\n".join(str(finding) for finding in self.findings) + f"\n{len(self.findings)} error{plural}. Nothing written."
+
+
+def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """``"did you mean 'x'? "`` for the name of ``known`` that is most like ``name``; empty where none is like it."""
+    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=cutoff)
+    return f"did you mean {close[0]!r}? " if close else ""
+
+
+def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> UserError:
+    """The error QD0202 for a name that is not in ``known``, with the nearest one and all of them."""
+    names = list(known)
+    return UserError("QD0202", f"unknown {what} {name!r}", where=where, help=f"{nearest(name, names)}known: {', '.join(names) or 'none'}")

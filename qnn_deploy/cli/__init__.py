@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from qnn_deploy import __version__
-from qnn_deploy.errors import Exit, QnnDeployError
+from qnn_deploy.errors import Exit, QnnDeployError, nearest
 
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("train", "Train a recipe and save a deployable checkpoint."),
@@ -45,11 +45,9 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        import difflib
-
-        close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-        if args[0] not in self.list_commands(ctx) and close:
-            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        guess = nearest(args[0], self.list_commands(ctx))
+        if args[0] not in self.list_commands(ctx) and guess:
+            ctx.fail(f"No such command {args[0]!r}: {guess.strip()}")
         return super().resolve_command(ctx, args)
 
 

@@ -9,7 +9,6 @@ weight learns no more once a quantity has a certain value says so in ``rests_at`
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import fnmatch
 import math
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import UserError, nearest, unknown
 from qnn_deploy.nn.layers import QuantLayer
 from qnn_deploy.nn.ramps import HARDENING, POSITIVE, RAMPS
 
@@ -252,11 +251,8 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _known(value: object, known: tuple[str, ...], what: str, where: str) -> None:
-    if value in known:
-        return
-    close = difflib.get_close_matches(str(value), known, n=1)
-    help = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-    raise UserError("QD0202", f"unknown {what} {value!r}", where=where, help=help)
+    if value not in known:
+        raise unknown(what, value, known, where)
 
 
 def _common(name: str) -> str:
@@ -269,7 +265,6 @@ def _unmatched(pattern: str, names: list[str], where: str) -> UserError:
             "QD0202", "the model has no annealed quantity at all", where=where, help="choose a quantiser that has one, or drop the schedule"
         )
     patterns = sorted({_common(name) for name in names})
-    close = difflib.get_close_matches(pattern, [*patterns, *names], n=1, cutoff=0.5)
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    help = (f"did you mean {close[0]!r}? " if close else "") + f"the model has: {shown}"
+    help = nearest(pattern, [*patterns, *names], cutoff=0.5) + f"the model has: {shown}"
     return UserError("QD0202", f"no annealed quantity matches {pattern!r}", where=where, help=help)

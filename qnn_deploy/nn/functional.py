@@ -9,14 +9,13 @@ which the compiler reads as a marker.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import UserError, unknown
 from qnn_deploy.nn.estimators import ESTIMATORS, Estimator
 
 Number = float | Tensor
@@ -72,9 +71,7 @@ def find_estimator(name: str) -> Estimator:
         UserError: QD0202 where there is none of that name.
     """
     if name not in ESTIMATORS:
-        close = difflib.get_close_matches(name, ESTIMATORS, n=1)
-        help = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(ESTIMATORS)}"
-        raise UserError("QD0202", f"unknown estimator {name!r}", help=help)
+        raise unknown("estimator", name, ESTIMATORS)
     return ESTIMATORS[name]
 
 

@@ -12,7 +12,6 @@ The bound of a layer (or of each output channel) is ``factor`` times
 
 from __future__ import annotations
 
-import difflib
 import math
 import weakref
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import UserError, unknown
 from qnn_deploy.nn.layers import QuantLayer
 
 
@@ -57,9 +56,7 @@ class WeightClip:
             ("where", where, ("post_step", "forward")),
         ):
             if value not in known:
-                close = difflib.get_close_matches(str(value), known, n=1)
-                help = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-                raise UserError("QD0202", f"unknown {what} {value!r} of clip", help=help)
+                raise unknown(f"{what} of clip", value, known)
         if not (factor > 0 and math.isfinite(factor)):
             raise UserError("QD0202", f"the factor of clip is above 0, not {factor}")
         self.factor, self.mode, self.per, self.where = factor, mode, per, where

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import platform
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import UserError, nearest
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "armv7l": "arm", "armv8l": "arm"}
 
@@ -80,6 +79,4 @@ def find_target(name: str) -> Target:
     known = {alias: target for target in all_targets() for alias in (target.name, *target.aliases)}
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name.lower(), known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise UserError("QD0110", f"unknown target {name!r}", help=f"{hint}`qnn-deploy targets` lists them")
+    raise UserError("QD0110", f"unknown target {name!r}", help=f"{nearest(name.lower(), known)}`qnn-deploy targets` lists them")

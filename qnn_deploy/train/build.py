@@ -10,13 +10,12 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import UserError, unknown
 from qnn_deploy.nn.architectures import ARCHITECTURES
 from qnn_deploy.nn.quantizers import Spec, activation_quantizer, weight_quantizer
 from qnn_deploy.train import state
 from qnn_deploy.train.clipping import make_clip
 from qnn_deploy.train.recipe import Recipe, make_recipe, within
-from qnn_deploy.train.spec import unknown
 
 T = TypeVar("T")
 _QUANTIZERS: dict[str, Callable[[Spec], nn.Module]] = {

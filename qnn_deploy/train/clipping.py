@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qnn_deploy.errors import unknown
 from qnn_deploy.nn.layers import QuantLayer
 from qnn_deploy.nn.weight_clip import WeightClip
-from qnn_deploy.train.spec import arguments, unknown
+from qnn_deploy.train.spec import arguments
 
 Clip = Callable[[nn.Module], Tensor | None]
 """Projects the latent weights of a network and returns the share of them that lay outside; None where nothing is clipped."""

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from qnn_deploy.errors import UserError
-
-
-def unknown(what: str, value: object, known: Iterable[str], where: str) -> UserError:
-    """The error QD0202 for a name that is not in ``known``, with the nearest one."""
-    names = list(known)
-    close = difflib.get_close_matches(str(value), names, n=1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    return UserError("QD0202", f"unknown {what} {value!r}", where=where, help=f"{guess}known: {', '.join(names) or 'none'}")
+from qnn_deploy.errors import UserError, unknown
 
 
 def resolve(spec: object, registry: Mapping[str, Callable[..., Any]], key: str, where: str) -> dict[str, Any]:

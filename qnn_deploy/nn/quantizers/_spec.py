@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from torch import nn
 
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import UserError, unknown
 
 Spec = str | Mapping[str, Any]
 Kind = TypeVar("Kind", bound=nn.Module)
@@ -50,6 +49,4 @@ def check_name(name: str, known: Iterable[str], what: str) -> None:
     """Raise UserError QD0202 where ``name`` is not one of ``known``."""
     names = list(known)
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
-        help = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"
-        raise UserError("QD0202", f"unknown {what} {name!r}", help=help)
+        raise unknown(what, name, names)

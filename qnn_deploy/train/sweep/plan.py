@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qnn_deploy.errors import QnnDeployError, UserError
+from qnn_deploy.errors import QnnDeployError, UserError, unknown
 from qnn_deploy.train.recipe import Recipe, make_recipe, plain, read_toml, set_key
 from qnn_deploy.train.run import find_recipe
-from qnn_deploy.train.spec import typed, unknown
+from qnn_deploy.train.spec import typed
 
 SORTS = {"test_accuracy": True, "train_accuracy": True, "loss": False}
 """What the table can be sorted by, and whether more is better."""
