@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ import pytest
 pytest.importorskip("torch")
 
 from qnn_deploy import data
+from qnn_deploy.train.build import build_network
+from qnn_deploy.train.recipe import read_recipe
 from tools.update_expected import FIRST, compiled, evaluated
 
 MODELS = sorted(path.parent for path in (Path(__file__).parents[1] / "models").glob("*/expected.json"))
+RECIPES = sorted((Path(__file__).parents[1] / "models").glob("*/recipe.toml"))
 # Floors: what each model card states, rounded down.
 PROMISED = {"digits-cnn-w1a1": 0.95, "cifar10-cnv-w1a1": 0.74, "cifar10-resnet20-w1a1": 0.80}
 LARGEST = {"digits-cnn-w1a1": 10_000, "cifar10-cnv-w1a1": 250_000, "cifar10-resnet20-w1a1": 90_000}
@@ -20,6 +24,13 @@ LARGEST = {"digits-cnn-w1a1": 10_000, "cifar10-cnv-w1a1": 250_000, "cifar10-resn
 
 def test_all_models_are_shipped() -> None:
     assert {folder.name for folder in MODELS} == set(PROMISED)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.parent.name)
+def test_the_module_is_the_network_of_the_recipe(recipe: Path) -> None:
+    written = runpy.run_path(str(recipe.with_name("model.py")))["model"]().state_dict()
+    wanted = build_network(read_recipe(recipe)).state_dict()
+    assert {name: tensor.shape for name, tensor in written.items()} == {name: tensor.shape for name, tensor in wanted.items()}
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)

@@ -7,4 +7,4 @@ from qnn_deploy.nn.architectures.resnet import BinaryResNet
 
 def model() -> BinaryResNet:
     """The latent (trainable) network with this model's arguments."""
-    return BinaryResNet()
+    return BinaryResNet(activation="prelu")

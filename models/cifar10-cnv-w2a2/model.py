@@ -1,0 +1,10 @@
+"""The network of this folder, for ``--weights``-style use and for reading; the checkpoint names it by its architecture."""
+
+from __future__ import annotations
+
+from qnn_deploy.nn.architectures.cnv import Cnv
+
+
+def model() -> Cnv:
+    """The latent (trainable) network with this model's arguments."""
+    return Cnv(weights="fixed-threshold", activations="ternary")
