@@ -5,6 +5,7 @@ Every function raises `qnn_deploy.errors.QnnDeployError` for what a user can men
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -110,6 +111,7 @@ def build(
         "model_id": manifest.sha256(files["model.qdm"])[:12] if "model.qdm" in files else None,
         **description,
         "proof": proof,
+        "departures": [dataclasses.asdict(each) for each in lowered.departures],
         "artefacts": artefacts,
     }
     if out is not None:
@@ -168,6 +170,9 @@ def verify(
 ) -> VerifyReport:
     """Compare every artefact of the build in ``folder`` with the trained model, bit for bit.
 
+    Where the model has departures (`passes.departures`) the artefacts are compared with one another, and what differs from the trained
+    model is counted in ``trained``.
+
     Args:
         against: the trained model; default: the one that was built.
         data: a data specification; default: the data set that has such images, where it is there.
@@ -202,6 +207,7 @@ def verify(
         images,
         generated.images,
         proof=None if manifest is None else manifest["proof"],
+        departures=[dataclasses.asdict(each) for each in trained.lowered.departures],
         ties=generated.ties,
         layers=layers,
         progress=progress,

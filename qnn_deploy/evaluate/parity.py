@@ -1,4 +1,8 @@
-"""Claim 1 and 3 of the exactness contract, in numbers: every artefact's logits against the trained model's, bit for bit."""
+"""The three claims of the exactness contract, in numbers: every artefact's logits against the trained model's, bit for bit.
+
+Where the compiler noted departures, claim 1 is lost by construction. Then the artefacts are held to one another, bit for bit, and what
+differs from the trained model is counted (claim 2): bits, and every changed prediction with the trained model's margin.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,7 @@ class VerifyReport:
         proof: thresholds checked by the compiler; None where the manifest has none.
         divergence: for each artefact that differs, the first layer that does.
         layers: with ``layers``, per backend and operator the differing elements on one image.
+        departures: layers in which torch's own bits cannot be had (`passes.departures`), as in the manifest.
         ties: generated (channel, accumulator) pairs on or beside a threshold of the first layer.
     """
 
@@ -36,10 +41,11 @@ class VerifyReport:
     divergence: tuple[str, ...]
     layers: tuple[Mapping[str, Any], ...]
     ties: int
+    departures: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def ok(self) -> bool:
-        """True where something ran and nothing differs."""
+        """True where something ran and no artefact differs from the trained model; with departures: from the others."""
         ran = [row for row in self.rows if not row.get("not_run")]
         proven = self.proof is None or self.proof["violations"] == 0
         return bool(ran) and proven and all(row["differing_bits"] == 0 for row in ran) and all(row["differing"] == 0 for row in self.layers)
@@ -53,6 +59,7 @@ class VerifyReport:
             "proof": None if self.proof is None else dict(self.proof),
             "divergence": list(self.divergence),
             "layers": [dict(row) for row in self.layers],
+            "departures": [dict(row) for row in self.departures],
             "ties": self.ties,
             "ok": self.ok,
         }
@@ -87,16 +94,19 @@ def compare(
     proof: Mapping[str, Any] | None,
     ties: int,
     layers: bool = False,
+    departures: Sequence[Mapping[str, Any]] = (),
     progress: Callable[[str], None] = lambda stage: None,
 ) -> VerifyReport:
     """Run every backend on ``data`` and on the ``generated`` inputs and compare its logits with the oracle's.
 
+    With ``departures``, compare them with those of the backend before it that ran on the most images, and those with the oracle's.
     A backend that lacks its kernels or its runner becomes a row with ``not_run``.
     """
     sets = [] if data is None else [data]
     sets.append(Dataset(generated, np.full(len(generated), -1, np.int64), "generated"))
     progress("the trained model")
     truth = [oracle(part.images) for part in sets]
+    agreed: list[Logits] = [np.zeros((0, *part.shape[1:]), np.float32) for part in truth]
     rows: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     divergence: list[str] = []
@@ -109,7 +119,7 @@ def compare(
             continue
         explained = False
         counted = False
-        for part, expected in zip(sets, truth, strict=True):
+        for index, part in enumerate(sets):
             images, labels = part.images, part.labels
             if part is data:
                 images, labels = images[: backend.limit], labels[: backend.limit]
@@ -118,14 +128,18 @@ def compare(
             except KernelsMissingError as error:
                 rows.append({**head, **_not_run(error.message)})
                 break
-            expected = expected[: len(images)]
+            expected = truth[index][: len(images)]
+            if departures:
+                if len(agreed[index]) < len(logits):
+                    agreed[index] = np.concatenate([agreed[index], logits[len(agreed[index]) :]])
+                expected = agreed[index][: len(images)]
             bits = differing_bits(logits, expected)
             counts = {"images": len(images), "differing_bits": bits, "correct": count_correct(logits, labels) if part is data else None}
             rows.append({**head, "inputs": part.name, **counts})
             if layers and not counted and backend.layers is not None:
                 table += backend.layers(images[:1])
                 counted = True
-            if bits and logits.shape == expected.shape:
+            if bits and logits.shape == expected.shape and not departures:
                 changed += [{**head, **change} for change in _changes(logits, expected)] if part is data else []
                 if not explained and backend.diagnose is not None:
                     first = int(np.flatnonzero((logits.view(np.uint32) != expected.view(np.uint32)).any(axis=1))[0])
@@ -136,13 +150,23 @@ def compare(
                     except ToolchainError as error:
                         divergence.append(f"{backend.artefact} on {backend.runner} ({backend.kernels}): {error.message}")
                     explained = True
+    departed: dict[str, Any] = {}
+    if departures:
+        pairs = [(part, ours, theirs[: len(ours)]) for part, ours, theirs in zip(sets, agreed, truth, strict=True)]
+        changed = [{"inputs": part.name, **change} for part, ours, theirs in pairs for change in _changes(ours, theirs)]
+        departed = {
+            "compared": sum(len(ours) for _, ours, _ in pairs),
+            "equal_images": sum(int((ours.view(np.uint32) == theirs.view(np.uint32)).all(axis=1).sum()) for _, ours, theirs in pairs),
+            "largest_difference": float(max((np.abs(ours - theirs).max() for _, ours, theirs in pairs if ours.size), default=0.0)),
+        }
     trained = {
         "images": 0 if data is None else len(data.images),
         "correct": None if data is None else count_correct(truth[0], data.labels),
         "changed": changed[:_MAX_CHANGED],
         "changed_total": len(changed),
+        **departed,
     }
-    return VerifyReport(tuple(rows), trained, proof, tuple(divergence), tuple(table), ties)
+    return VerifyReport(tuple(rows), trained, proof, tuple(divergence), tuple(table), ties, tuple(departures))
 
 
 def _not_run(reason: str) -> dict[str, Any]:

@@ -87,9 +87,19 @@ def footer(manifest: Mapping[str, Any]) -> str:
         lines.append(
             f"thresholds  {proof['channels']:,} channels, {proof['accumulators']:,} accumulators checked, {proof['violations']} violations"
         )
+    lines += departure_lines(manifest.get("departures", ()))
     if manifest.get("model_id"):
         lines.append(f"model       {manifest['name']}, id {manifest['model_id']}")
     return "\n".join(lines)
+
+
+def departure_lines(departures: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What keeps the artefacts from torch's own bits, a line or two for each layer."""
+    lines = [f"departure   {each['layer']}: {each['what']}; to have torch's bits, {each['remedy']}" for each in departures[:_MOST]]
+    return lines + ([f"departure   and {len(departures) - _MOST} more"] if len(departures) > _MOST else [])
+
+
+_MOST = 20
 
 
 def verify_table(report: Mapping[str, Any]) -> str:
@@ -116,7 +126,22 @@ def verify_table(report: Mapping[str, Any]) -> str:
         )
     for finding in report["divergence"]:
         text += f"\nfirst divergence: {finding}"
-    return text + ("\nbit-exact: 0 differing bits" if report["ok"] else "\nNOT bit-exact")
+    if not report.get("departures"):
+        return text + ("\nbit-exact: 0 differing bits" if report["ok"] else "\nNOT bit-exact")
+    text += "".join(f"\n{line}" for line in departure_lines(report["departures"]))
+    text += (
+        f"\nagainst torch: {trained['equal_images']:,} of {trained['compared']:,} inputs bit-equal, predictions changed: "
+        f"{trained['changed_total']}, largest difference of a logit {trained['largest_difference']:.3g}"
+    )
+    for change in trained["changed"]:
+        text += f"\nchanged: {change['inputs']} {change['image']}, class {change['trained']} -> {change['artefact_class']}"
+        text += f", torch's margin {change['margin']:.3g}"
+    layers = len(report["departures"])
+    return text + (
+        f"\nartefacts equal one another: 0 differing bits; {layers} departure{'s' if layers > 1 else ''} from torch"
+        if report["ok"]
+        else "\nNOT bit-exact: the artefacts differ from one another"
+    )
 
 
 def _correct(row: Mapping[str, Any]) -> str:

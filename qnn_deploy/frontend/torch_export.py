@@ -28,6 +28,7 @@ import qnn_deploy.nn.functional  # noqa: F401, registers the operators of namesp
 from qnn_deploy.errors import CompileErrors, QnnDeployError, UserError
 from qnn_deploy.frontend.archive import read_archive
 from qnn_deploy.frontend.input_spec import InputSpec
+from qnn_deploy.frontend.torch_constants import fold_parameters
 from qnn_deploy.ir.edit import LAYER, SOURCE
 from qnn_deploy.nn import layers
 from qnn_deploy.nn.layers import InputZero
@@ -198,13 +199,14 @@ def _trace(module: nn.Module, shape: Sequence[int], dtype: str) -> torch.export.
 
 
 def to_onnx(program: torch.export.ExportedProgram, name: str) -> ir.Model:
-    """The L0 graph of an exported program, named ``name``.
+    """The L0 graph of an exported program, named ``name``; what it computes from parameters alone is folded in it first.
 
     Raises:
         CompileErrors: QD0301 where torch.onnx does not know an operator.
     """
     try:
         with _quiet(), torch.no_grad():
+            fold_parameters(program)
             exported = torch.onnx.export(
                 program, dynamo=True, optimize=False, verbose=False, opset_version=OPSET, custom_translation_table=_TRANSLATIONS
             )

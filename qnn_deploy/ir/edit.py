@@ -17,6 +17,8 @@ from qnn_deploy.errors import QnnDeployError
 DOMAIN = "qnn_deploy"
 SOURCE = "qnn_deploy.source"
 LAYER = "qnn_deploy.layer"
+# Set on a sign or quantiser that was taken out of x + (q(x) - x), until that is proven to be the same.
+STRAIGHT = "qnn_deploy.straight_through"
 FLOAT = int(ir.DataType.FLOAT)
 
 _REFUSED = "qnn_deploy.refused"

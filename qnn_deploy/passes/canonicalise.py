@@ -23,7 +23,7 @@ from qnn_deploy.passes.refuse_rest import RefuseRest
 from qnn_deploy.passes.remove_clip_before_sign import RemoveClipBeforeSign
 from qnn_deploy.passes.remove_identities import RemoveIdentities
 from qnn_deploy.passes.remove_unread import RemoveUnread
-from qnn_deploy.passes.report_straight_through import ReportStraightThrough
+from qnn_deploy.passes.resolve_straight_through import ResolveStraightThrough
 from qnn_deploy.passes.sink_unsqueeze import SinkUnsqueeze
 
 CANONICALISE: tuple[type[LevelPass], ...] = (
@@ -31,10 +31,10 @@ CANONICALISE: tuple[type[LevelPass], ...] = (
     RemoveIdentities,  # also those between constants and their users
     FoldConstantOps,  # what shapes, weights and scales are computed from
     RemoveIdentities,  # reshapes and products by one that folding revealed
-    ReportStraightThrough,  # before signs and quantisers are replaced inside such an expression
     NormaliseClip,  # quantisers are recognised by their clamp
     RecogniseSign,
     RecogniseQuantize,
+    ResolveStraightThrough,  # x + (q(x) - x), now that q is known
     RemoveUnread,  # the insides of what was recognised
     NormaliseBatchNorm,
     NormalisePRelu,

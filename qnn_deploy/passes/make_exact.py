@@ -62,6 +62,8 @@ class MakeExact(LevelPass):
             low, high = node.attributes["low"].as_int(), node.attributes["high"].as_int()
             dtype = ir.DataType.INT8 if low >= -128 and high <= 127 else ir.DataType.INT16
             new = replace_node(node, kind, node.inputs, {"low": low, "high": high, "to": int(dtype)}, domain=DOMAIN, dtype=dtype)
+        elif kind in ("Scale", "Bias") and x.dtype in (ir.DataType.INT8, ir.DataType.INT16):
+            node.replace_input_with(0, _as_float(graph, node, x))
         elif kind == "BatchNormalization":
             gamma, beta, mean, var = (v.const_value.numpy() for v in node.inputs[1:5])  # type: ignore[union-attr]
             a, b = fold_batchnorm(gamma, beta, mean, var, node.attributes["epsilon"].as_float())

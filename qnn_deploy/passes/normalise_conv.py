@@ -8,12 +8,12 @@ import numpy as np
 import onnx_ir as ir
 
 from qnn_deploy.errors import QnnDeployError
-from qnn_deploy.ir.edit import DOMAIN, add_initializer, attribute, constant, insert_after, is_op, refuse, shape_of, supersede
-from qnn_deploy.passes._importing import ImportPass, integer_bias, integer_weights
+from qnn_deploy.ir.edit import add_initializer, attribute, constant, insert_after, is_op, refuse, shape_of
+from qnn_deploy.passes._importing import ImportPass, constant_bias, integer_weights, put_reduction
 
 
 class NormaliseConv(ImportPass):
-    """Conv(x, W, b) -> Conv(x, W) and Bias(b); b and W integers (QD0305, QD0307)."""
+    """Conv(x, s * W, b) -> Conv(x, W), Scale(s) and Bias(b); W integers (QD0305, QD0307)."""
 
     def rewrite(self, model: ir.Model) -> bool:
         convolutions = [node for node in model.graph if is_op(node, "Conv")]
@@ -28,14 +28,14 @@ class NormaliseConv(ImportPass):
         if isinstance(weights, QnnDeployError):
             self.fail(weights)
             return
-        bias = integer_bias(node, node.inputs[2] if len(node.inputs) > 2 else None)
+        bias = constant_bias(node, node.inputs[2] if len(node.inputs) > 2 else None)
         if isinstance(bias, QnnDeployError):
             self.fail(bias)
             return
-        if weights.ndim != 4:
-            self.fail(refuse(node, "QD0301", f"a {weights.ndim - 2}-D convolution; only 2-D ones can be deployed"))
+        if weights.integers.ndim != 4:
+            self.fail(refuse(node, "QD0301", f"a {weights.integers.ndim - 2}-D convolution; only 2-D ones can be deployed"))
             return
-        attributes = _attributes(node, weights.shape)
+        attributes = _attributes(node, weights.integers.shape)
         if attributes is None:
             self.fail(refuse(node, "QD0302", "the padding depends on a dynamic shape"))
             return
@@ -50,14 +50,9 @@ class NormaliseConv(ImportPass):
             x = pad.inputs[0]
             assert x is not None
         value = source
-        if source.dtype != ir.DataType.FLOAT:
-            value = add_initializer(graph, f"{source.name}_float", weights)
-        last = insert_after(node, "Conv", [x, value], attributes)
-        if bias is not None:
-            last = insert_after(
-                last, "Bias", [last.outputs[0], add_initializer(graph, f"{node.outputs[0].name}_bias", bias)], {}, domain=DOMAIN
-            )
-        supersede(node, last)
+        if source.dtype != ir.DataType.FLOAT or weights.scale is not None:
+            value = add_initializer(graph, f"{source.name}_integers", weights.integers)
+        put_reduction(graph, node, insert_after(node, "Conv", [x, value], attributes), weights, bias)
 
 
 def _attributes(node: ir.Node, shape: tuple[int, ...]) -> dict[str, Any] | None:

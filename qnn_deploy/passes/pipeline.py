@@ -10,15 +10,20 @@ import onnx_ir as ir
 from qnn_deploy.ir.levels import Level, verify
 from qnn_deploy.passes._base import LevelPass
 from qnn_deploy.passes.canonicalise import CANONICALISE
+from qnn_deploy.passes.departures import Departure, departures_of
 from qnn_deploy.passes.fold_thresholds import FoldThresholds
 from qnn_deploy.passes.make_exact import MakeExact
+from qnn_deploy.passes.move_scales import MoveScales
 from qnn_deploy.passes.pack_binary_weights import PackBinaryWeights
 from qnn_deploy.passes.prove_signs import ProveSigns
+from qnn_deploy.passes.prove_straight_through import ProveStraightThrough
 from qnn_deploy.passes.remove_unused import RemoveUnused
 from qnn_deploy.passes.scan import ThresholdProof
 
 # (pass, why it stands where it stands)
 EXACT: tuple[tuple[type[LevelPass], str], ...] = (
+    (ProveStraightThrough, "on ranges, while every step is there that they follow from"),
+    (MoveScales, "before reductions become integer: a scale in front of one goes behind it"),
     (ProveSigns, "a sign with three values must go before ranges are used as +1/-1"),
     (MakeExact, "every reduction becomes integer; the level changes here"),
     (FoldThresholds, "on exact operators, so that a threshold replaces exactly what it was scanned from"),
@@ -35,11 +40,13 @@ class Lowered:
         model: at L2.
         l1: the canonical form it was made from, a copy.
         proofs: one record per thresholded layer.
+        departures: layers in which torch's own bits cannot be had; empty for a network that equals torch throughout.
     """
 
     model: ir.Model
     l1: ir.Model
     proofs: tuple[ThresholdProof, ...]
+    departures: tuple[Departure, ...] = ()
 
 
 def lower(model: ir.Model, *, after: Callable[[str, ir.Model], None] | None = None) -> Lowered:
@@ -65,4 +72,4 @@ def lower(model: ir.Model, *, after: Callable[[str, ir.Model], None] | None = No
     l1 = model.clone()
     steps = [apply(make) for make, _ in EXACT]
     proofs = tuple(proof for step in steps if isinstance(step, FoldThresholds) for proof in step.proofs)
-    return Lowered(model, l1, proofs)
+    return Lowered(model, l1, proofs, departures_of(model.graph))

@@ -1,19 +1,18 @@
-"""torch.sign has three values. Where its argument provably never is zero it is our sign; elsewhere the model is refused."""
+"""torch.sign has three values. Where its argument provably never is zero it is our sign, one bit; elsewhere a ternary activation."""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
 
-from qnn_deploy.errors import UserError
-from qnn_deploy.ir.edit import DOMAIN, location, replace_node
+from qnn_deploy.ir.edit import DOMAIN, add_initializer, replace_node
 from qnn_deploy.ir.levels import Level
 from qnn_deploy.passes._base import LevelPass
 from qnn_deploy.passes.ranges import Ranges, analyse
 from qnn_deploy.passes.scan import evaluate
 
 ELEMENTWISE = ("BatchNormalization", "BatchNorm", "Scale", "Bias", "Relu", "PRelu", "Clip", "MaxPool", "Cast")
-_HELP = "torch.sign(0) is 0, a third value: use qnn_deploy.nn.functional.sign or torch.where(x >= 0, 1.0, -1.0)"
+SMALLEST = 2.0**-149
 
 
 def chain_to(value: ir.Value) -> tuple[ir.Value, list[ir.Node]]:
@@ -33,7 +32,11 @@ def chain_to(value: ir.Value) -> tuple[ir.Value, list[ir.Node]]:
 
 
 class ProveSigns(LevelPass):
-    """Replace each ONNX Sign whose argument is nonzero at every attainable accumulator."""
+    """ONNX Sign -> our Sign where its argument is nonzero at every attainable accumulator; elsewhere -> Quantize to -1, 0, +1.
+
+    The quantiser's scale is the smallest positive float: x / scale is 0 where x is 0 and at least 1 in size elsewhere, so that
+    ``clamp(round(x / scale), -1, 1)`` is torch.sign(x) for every x but NaN.
+    """
 
     reads = Level.L1
     writes = Level.L1
@@ -41,32 +44,29 @@ class ProveSigns(LevelPass):
     def rewrite(self, model: ir.Model) -> bool:
         signs = [node for node in model.graph if node.domain == "" and node.op_type == "Sign"]
         ranges = analyse(model.graph) if signs else {}
+        to = {"to": int(ir.DataType.FLOAT)}
         for node in signs:
-            if self._nonzero(node, ranges):
-                to = int(ir.DataType.FLOAT)
-                replace_node(node, "Sign", [node.inputs[0]], {"to": to}, domain=DOMAIN, dtype=ir.DataType.FLOAT)
-                # Later signs may stand on this one.
-                ranges = analyse(model.graph)
+            if _nonzero(node, ranges):
+                replace_node(node, "Sign", [node.inputs[0]], to, domain=DOMAIN, dtype=ir.DataType.FLOAT)
+            else:
+                step = add_initializer(model.graph, f"{node.name}.step", np.array([SMALLEST], np.float32))
+                replace_node(node, "Quantize", [node.inputs[0], step], {"low": -1, "high": 1, **to}, domain=DOMAIN, dtype=ir.DataType.FLOAT)
+            # Later signs may stand on this one.
+            ranges = analyse(model.graph)
         return bool(signs)
 
-    def _nonzero(self, node: ir.Node, ranges: Ranges) -> bool:
-        value, chain = chain_to(node.inputs[0])  # type: ignore[arg-type]
-        span = ranges.get(value)
-        if span is None:
-            self.fail(UserError("QD0306", "torch.sign of a real-valued stream may be 0", where=location(node), help=_HELP))
+
+def _nonzero(node: ir.Node, ranges: Ranges) -> bool:
+    value, chain = chain_to(node.inputs[0])  # type: ignore[arg-type]
+    span = ranges.get(value)
+    if span is None:
+        return False  # a real-valued stream may be 0
+    rank = len(value.shape)  # type: ignore[arg-type]
+    for begin in range(int(span.low.min()), int(span.high.max()) + 1, 4096):
+        grid = np.arange(begin, min(begin + 4096, int(span.high.max()) + 1))
+        x = np.broadcast_to(grid[:, None], (len(grid), len(span.low)))
+        zero = evaluate(chain, x.astype(np.float32), rank) == 0
+        zero &= (x >= span.low) & (x <= span.high) & ((x - span.low) % span.step == 0)
+        if zero.any():
             return False
-        rank = len(value.shape)  # type: ignore[arg-type]
-        for begin in range(int(span.low.min()), int(span.high.max()) + 1, 4096):
-            grid = np.arange(begin, min(begin + 4096, int(span.high.max()) + 1))
-            x = np.broadcast_to(grid[:, None], (len(grid), len(span.low)))
-            zero = evaluate(chain, x.astype(np.float32), rank) == 0
-            zero &= (x >= span.low) & (x <= span.high) & ((x - span.low) % span.step == 0)
-            if zero.any():
-                row, channel = (int(i) for i in np.argwhere(zero)[0])
-                self.fail(
-                    UserError(
-                        "QD0306", f"torch.sign is 0 in channel {channel} at accumulator {grid[row]}", where=location(node), help=_HELP
-                    )
-                )
-                return False
-        return True
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from qnn_deploy.ir.edit import DOMAIN, add_initializer, attribute, constant, insert_after, is_op, replace_value, shape_of
+from qnn_deploy.ir.edit import DOMAIN, STRAIGHT, add_initializer, attribute, constant, insert_after, is_op, replace_value, shape_of
 from qnn_deploy.passes._importing import ImportPass
 
 _ELEMENTWISE = {
@@ -57,6 +57,8 @@ def _sink(graph: ir.Graph, node: ir.Node) -> bool:
         constants = [value for value in node.inputs if value is not None and constant(value) is not None]
         attributes = {name: each.value for name, each in node.attributes.items()}
         new = insert_after(node, node.op_type, [*inputs, *constants], attributes, domain=node.domain, shape=shape[:2])
+        if STRAIGHT in node.metadata_props:
+            new.metadata_props[STRAIGHT] = node.metadata_props[STRAIGHT]
     else:
         return False
     axes = add_initializer(graph, f"{node.outputs[0].name}_axes", np.array([2, 3], np.int64))

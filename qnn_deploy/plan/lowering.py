@@ -37,6 +37,7 @@ _TAKES = {
     Opcode.SUM_POOL: (DType.I8, DType.I16),
     Opcode.CONCAT: (DType.F32, DType.I8, DType.I16, DType.I32),
 }
+_ELEMENTWISE = (Opcode.SIGN, Opcode.QUANTIZE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,7 +202,7 @@ class _Planner:
         source = head.inputs[0]
         assert source is not None
         steps, slots, floats, second = self._steps(item.nodes, source)
-        view = self._new_view(item.tail.outputs[0], DType.F32)
+        view = self._elementwise_view(x, item.tail.outputs[0], DType.F32)
         self.views[item.tail.outputs[0]] = view
         inputs = (x.buffer,) if second is None else (x.buffer, second)
         self._append(Op(Opcode.STREAM, head.name or "", inputs, view.buffer, steps=steps, constants=tuple(slots), floats=floats))
@@ -213,7 +214,7 @@ class _Planner:
             if node.op_type != "Cast":
                 steps |= STEPS[node.op_type]
             if node.op_type in _STEP_SLOTS:
-                channels = self._channels(node)
+                channels = self.views[value].channels if value in self.views else self._channels(node)
                 for position, slot in enumerate(_STEP_SLOTS[node.op_type], 1):
                     array = _constant(node, position).astype(np.float32).reshape(-1)
                     if array.size not in (1, channels):
@@ -258,7 +259,7 @@ class _Planner:
         out = {Opcode.SIGN: DType.BITS, Opcode.SUM_POOL: DType.I32}.get(opcode, dtype)
         if opcode == Opcode.QUANTIZE:
             out = _dtype(node.outputs[0])
-        view = self._new_view(node.outputs[0], out)
+        view = (self._elementwise_view if opcode in _ELEMENTWISE else self._other_view)(views[0], node.outputs[0], out)
         self.views[node.outputs[0]] = view
         self._append(
             Op(
@@ -288,6 +289,20 @@ class _Planner:
         channels, height, width = [*shape, 1, 1][:3]
         self.buffers.append(Buffer(dtype, height, width, channels, 0, 0))
         return _View(len(self.buffers) - 1, dtype, height, width, channels)
+
+    def _elementwise_view(self, x: _View, value: ir.Value, dtype: DType) -> _View:
+        """A view for ``value``, computed element by element from x: of x's shape, a flattened map too."""
+        if not (x.flattened and x.height * x.width > 1):
+            return self._new_view(value, dtype)
+        self.buffers.append(Buffer(dtype, x.height, x.width, x.channels, 0, 0))
+        return _View(len(self.buffers) - 1, dtype, x.height, x.width, x.channels, flattened=True)
+
+    def _other_view(self, x: _View, value: ir.Value, dtype: DType) -> _View:
+        if x.flattened and x.height * x.width > 1:
+            node = value.producer()
+            assert node is not None
+            raise UserError("QD0301", f"{node.op_type} of a flattened map", where=location(node), help="put it before the flattening")
+        return self._new_view(value, dtype)
 
     def _channels(self, node: ir.Node) -> int:
         return int(node.outputs[0].shape[1])  # type: ignore[index, arg-type]

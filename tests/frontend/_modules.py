@@ -133,25 +133,17 @@ class Refused(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.real = nn.Conv2d(3, 4, 1, bias=False)
-        self.biased = nn.Conv2d(4, 4, 1)
-        self.scaled = nn.Conv2d(4, 4, 1, bias=False)
         self.norm = nn.BatchNorm2d(4)
         self.batch = nn.BatchNorm2d(4, track_running_stats=False)
         self.prelu = nn.PReLU()
-        binarise(self.biased)
-        binarise(self.scaled)
         self.norm.running_var[1] = float("nan")
         self.prelu.weight.data[0] = float("nan")
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.real(x)  # real
-        x = self.biased(x)  # biased
-        w = self.scaled.weight
-        x = F.conv2d(x, w * 0.3)  # alpha
-        x = F.conv2d(x, torch.sign(w) * w.abs().mean((1, 2, 3), keepdim=True))  # alpha of mean
+        x = F.conv2d(x, x[:1, :, :1, :1].repeat(4, 1, 1, 1))  # computed weights
         x = self.norm(x)  # norm
         x = self.batch(x)  # batch
-        x = x + (torch.where(x >= 0, 1.0, -1.0) - x).detach()  # straight through
         x = self.prelu(x)  # prelu
         x = torch.where(x > 0, 1.0, -1.0)  # other sign
         x = x / 3  # divided

@@ -122,12 +122,9 @@ def refusals() -> list[QnnDeployError]:
 
 REFUSED = [
     ("real", "QD0307", "not integers", "real ("),
-    ("biased", "QD0307", "bias", "biased ("),
-    ("alpha", "QD0305", "a scale times integers", "Conv ("),
-    ("alpha of mean", "QD0305", "not constant", "Conv ("),
+    ("computed weights", "QD0305", "not constant", "Conv ("),
     ("norm", "QD0304", "variance holds NaN", "norm ("),
     ("batch", "QD0301", "from the batch", "batch ("),
-    ("straight through", "QD0301", "straight-through", "Add ("),
     ("prelu", "QD0304", "slope holds NaN", "prelu ("),
     ("other sign", "QD0301", "Where", "("),
     ("divided", "QD0301", "division by 3", "Div ("),

@@ -8,7 +8,13 @@ import pytest
 
 from qnn_deploy.errors import CompileErrors
 from qnn_deploy.evaluate.reference import run
+from qnn_deploy.ir.edit import STRAIGHT
+from qnn_deploy.ops import BY_KEY
+from qnn_deploy.passes.departures import departures_of
+from qnn_deploy.passes.move_scales import MoveScales
 from qnn_deploy.passes.pipeline import EXACT
+from qnn_deploy.passes.prove_signs import SMALLEST
+from qnn_deploy.passes.prove_straight_through import ProveStraightThrough
 from tests.passes._text import l1
 
 WINDOW = "strides = [1, 1], pads = [1, 1, 1, 1], dilations = [1, 1], group = 1, kernel_shape = [3, 3]"
@@ -183,7 +189,7 @@ ONES = {"w": np.ones((2, 2), np.float32)}
 
 
 def test_refuses_a_float_reduction() -> None:
-    error = refused("s = qnn_deploy.Scale(f, k)\n y = Gemm<transB = 1>(s, w)", {**ZERO, **ONES, "k": np.array([0.1], np.float32)})
+    error = refused("s = qnn_deploy.Bias(f, k)\n y = Gemm<transB = 1>(s, w)", {**ZERO, **ONES, "k": np.array([0.1], np.float32)})
     assert error.code == "QD0307" and "y" in error.where
 
 
@@ -205,14 +211,56 @@ def test_refuses_weights_over_int8() -> None:
 
 
 def test_lists_every_reason() -> None:
-    body = "s = qnn_deploy.Scale(f, k)\n a = Gemm<transB = 1>(s, w)\n b = qnn_deploy.Scale(a, k)\n y = Gemm<transB = 1>(b, w)"
+    body = "s = qnn_deploy.Bias(f, k)\n a = Gemm<transB = 1>(s, w)\n b = qnn_deploy.Scale(a, k)\n y = Gemm<transB = 1>(b, w)"
     error = refused(body, {**ZERO, **ONES, "k": np.array([0.1], np.float32)})
     assert [finding.code for finding in error.findings] == ["QD0307", "QD0307"]
 
 
-def test_torch_sign_is_ours_only_where_zero_is_out_of_reach() -> None:
-    reachable = refused("a = Gemm<transB = 1>(f, w)\n s = Sign(a)\n y = Gemm<transB = 1>(s, w)", {**ZERO, **ONES})
-    assert reachable.code == "QD0306" and "channel 0 at accumulator 0" in reachable.message
+def test_a_scale_in_front_goes_behind() -> None:
+    """Past a pool and a ReLU; another reader keeps the scaled values. 0.5 leaves every bit, 0.1 is a departure, with its layer."""
+    text = """net (uint8[N, 2, 4, 4] x) => (float[N, 3] y) {
+        z = qnn_deploy.SubtractZero<to = 1>(x, zero)
+        q = qnn_deploy.Quantize<low = -8, high = 7, to = 1>(z, t)
+        s = qnn_deploy.Scale(q, k)
+        r = Relu(s)
+        p = MaxPool<kernel_shape = [2, 2], strides = [2, 2], pads = [0, 0, 0, 0], dilations = [1, 1], ceil_mode = 0>(r)
+        f = Flatten<axis = 1>(p)
+        y = Gemm<transB = 1>(f, w)
+    }"""
+    weights = np.random.default_rng(0).integers(-1, 2, (3, 8)).astype(np.float32)
+    for factor, departs in ((0.5, False), (0.1, True)):
+        model = l1(text, {**ZERO, "t": np.array([20], np.float32), "k": np.array([factor], np.float32), "w": weights})
+        x = np.random.default_rng(1).integers(0, 256, (50, 2, 4, 4), dtype=np.uint8)
+        steps = np.clip(np.rint(x / np.float32(20)), -8, 7).astype(np.float32) * np.float32(factor)
+        pooled = np.maximum(steps, 0).reshape(50, 2, 2, 2, 2, 2).max(axis=(3, 5)).reshape(50, 8)
+        expected = (pooled.astype(np.float64) @ weights.T).astype(np.float32)
+        MoveScales()(model)
+        assert [node.op_type for node in model.graph][-2:] == ["Gemm", "Scale"]
+        assert [each.layer for each in departures_of(model.graph)] == (["y"] if departs else [])
+        moved = run(model, x)
+        assert np.array_equal(moved, expected) or (departs and np.allclose(moved, expected, rtol=1e-5, atol=1e-5))
+
+
+def test_a_straight_through_trick_owes_a_bound() -> None:
+    body = "a = Gemm<transB = 1>(f, w)\n b = qnn_deploy.Scale(a, k)\n s = qnn_deploy.Sign<to = 1>(b)\n y = Gemm<transB = 1>(s, w)"
+    for factor, departs in ((1000, 0), (1e9, 1)):
+        model = l1(dense(body), {**ZERO, **ONES, "k": np.array([factor], np.float32)})
+        (sign,) = [node for node in model.graph if node.op_type == "Sign"]
+        sign.metadata_props[STRAIGHT] = "y"
+        ProveStraightThrough()(model)
+        assert STRAIGHT not in sign.metadata_props
+        assert len(departures_of(model.graph)) == departs
+
+
+def test_torch_sign_is_one_bit_only_where_zero_is_out_of_reach() -> None:
+    reachable = l1(dense("a = Gemm<transB = 1>(f, w)\n s = Sign(a)\n y = Gemm<transB = 1>(s, w)"), {**ZERO, **ONES})
+    x = np.stack([np.zeros((2, 1, 1), np.uint8), np.ones((2, 1, 1), np.uint8)])
+    expected = run(reachable, x)
+    assert expected.tolist() == [[0, 0], [2, 2]]
+    for make, _ in EXACT:
+        make()(reachable)
+    assert np.array_equal(run(reachable, x), expected)
+    assert "Sign" not in [node.op_type for node in reachable.graph]
     body = "a = Gemm<transB = 1>(f, w)\n o = qnn_deploy.Bias(a, h)\n s = Sign(o)\n y = Gemm<transB = 1>(s, w)"
     model = l1(dense(body), {**ZERO, **ONES, "h": np.array([-0.5], np.float32)})
     x = np.random.default_rng(0).integers(0, 3, (50, 2, 1, 1), dtype=np.uint8)
@@ -220,3 +268,10 @@ def test_torch_sign_is_ours_only_where_zero_is_out_of_reach() -> None:
     for make, _ in EXACT:
         make()(model)
     assert np.array_equal(run(model, x), expected)
+
+
+def test_torch_sign_as_a_quantiser_is_torch_sign_of_every_float() -> None:
+    x = np.concatenate([np.float32([0, -0.0, 2**-149, -(2**-149), 1e-40, 3e38, -3e38]), np.random.default_rng(0).normal(size=999)])
+    x = x.astype(np.float32)
+    quantised = BY_KEY[("qnn_deploy", "Quantize")].reference([x, np.array([SMALLEST], np.float32)], {"low": -1, "high": 1, "to": 1})
+    assert np.array_equal(quantised, np.sign(x))

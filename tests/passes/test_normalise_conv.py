@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from qnn_deploy.ir.edit import constant
+from qnn_deploy.passes._importing import split_scale
+from qnn_deploy.passes.departures import departures_of
 from qnn_deploy.passes.normalise_conv import NormaliseConv
 from tests.passes._l0 import kinds, l0, refusals, run
 
@@ -64,11 +66,7 @@ def test_zero_bias_goes() -> None:
 @pytest.mark.parametrize(
     ("options", "code", "text", "help"),
     [
-        ({"bias": "0.5, 1"}, "QD0307", "the bias is not integer-valued", "bias=False"),
-        ({"weights": "0.5, -0.5, 0.5, 0.5, 0.25, -0.25, 0.25, 0.25"}, "QD0305", "a scale times integers", "conv(x, sign(w)) * scale"),
-        ({"weights": "0.5, -0.5, 0, 0.5, 0, -0.25, 0.25, 0.25"}, "QD0305", "a scale times integers", "conv(x, sign(w)) * scale"),
-        ({"weights": "1.0000001, -1, 1, 1, 0.9999999, 1, 1, 1"}, "QD0305", "straight-through", "functional.sign"),
-        ({"weights": "0.5, -0.3, 0.5, 0.5, 0.25, -0.25, 0.25, 0.25"}, "QD0307", "not integers", "QuantConv2d"),
+        ({"weights": "0.5, -0.3142, 0.5, 0.5, 0.25, -0.25, 0.25, 0.25"}, "QD0307", "not integers", "QuantConv2d"),
         ({"weights": "nan, 1, 1, 1, 1, 1, 1, 1"}, "QD0305", "NaN", ""),
     ],
 )
@@ -98,3 +96,40 @@ def test_one_dimension_is_refused() -> None:
     text = "net (float[2, 1, 4] x) => (y) <float[2, 1, 2] w = {1, 1, 1, 1}> { y = Conv (x, w) }"
     (finding,) = run(l0(text), NormaliseConv)
     assert (finding.code, "1-D" in finding.message) == ("QD0301", True)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected", "departs"),
+    [
+        ({"bias": "0.5, 1"}, ["Conv", "q.Bias"], "the bias is no multiple"),
+        ({"weights": "0.5, -0.5, 0.5, 0.5, 0.25, -0.25, 0.25, 0.25", "bias": "0.5, 0.75"}, ["Conv", "q.Scale", "q.Bias"], ""),
+        ({"weights": "0.3, -0.3, 0, 0.3, 0, -0.7, 0.7, 0.7"}, ["Conv", "q.Scale", "q.Bias"], "a scale times integers and torch"),
+        ({"weights": "1.0000001, -1, 1, 1, 0.9999999, 1, 1, 1"}, ["Conv", "q.Scale", "q.Bias"], "off by up to 1.2e-07"),
+    ],
+)
+def test_scales_and_biases_go_behind(options: dict[str, str], expected: list[str], departs: str) -> None:
+    """A power of two leaves torch's own bits; anything else is noted with its layer and line."""
+    model = l0(_net("y = Conv (x, w, b)", **options))
+    assert run(model, NormaliseConv) == []
+    assert kinds(model) == expected
+    noted = departures_of(model.graph)
+    assert [each.layer for each in noted] == (["layer0 (net.py:0 in forward)"] if departs else [])
+    assert not departs or (departs in noted[0].what and noted[0].remedy)
+
+
+@pytest.mark.parametrize("levels", [1, 3, 7, 100, 127])
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_a_scale_is_found_again(levels: int, per_channel: bool) -> None:
+    rng = np.random.default_rng(levels)
+    integers = rng.integers(-levels, levels + 1, (8, 5, 3, 3)).astype(np.float32)
+    integers[:, 0, 0, 0], integers[:, 0, 0, 1] = levels, 1
+    scale = rng.uniform(0.01, 3, 8 if per_channel else 1).astype(np.float32)
+    found = split_scale(integers * scale.reshape(-1, 1, 1, 1))
+    assert found is not None
+    assert np.array_equal(found[0], integers)
+    assert np.allclose(found[1], scale, rtol=1e-6, atol=0)
+
+
+def test_numbers_at_random_have_no_scale() -> None:
+    rng = np.random.default_rng(0)
+    assert all(split_scale(rng.normal(size=(4, 3, 3, 3)).astype(np.float32)) is None for _ in range(200))

@@ -10,7 +10,7 @@ from qnn_deploy.ir.levels import Level, verify
 from qnn_deploy.passes.canonicalise import canonicalise
 from tests.passes._l0 import kinds, l0, refusals
 
-CONSTANTS = "<float[3, 2] w = {1, 1, -1, 1, 1, 1}, float[3, 2] real = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6}, float third = {3}, float one = {1}>"
+CONSTANTS = "<float[3, 2] w = {1, 1, -1, 1, 1, 1}, float[3, 2] real = {0.1, 0.2718, 0.3142, 0.4669, 0.5772, 0.6931}, float third = {3}, float one = {1}>"
 INPUT = "f = Cast <to = 1> (x)"
 
 

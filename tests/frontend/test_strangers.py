@@ -1,0 +1,79 @@
+"""A stranger's module, written with no import of ours, in every style that published code has: it builds, and it verifies bit for bit.
+
+Where torch's own sum cannot be repeated the departure is named with its layer and line; then all artefacts equal one another.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnxruntime")
+
+from qnn_deploy import api, frontend
+from tests.frontend import _strangers
+
+
+@pytest.fixture(autouse=True)
+def export_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Build and verify load the same model; exporting it takes longer than everything else."""
+    load = functools.cache(frontend.load_model)
+
+    def copied(*arguments: Any, **options: Any) -> frontend.LoadedModel:
+        loaded = copy.copy(load(*arguments, **options))
+        object.__setattr__(loaded, "model", loaded.model.clone())
+        return loaded
+
+    monkeypatch.setattr(frontend, "load_model", copied)
+
+
+def _report(style: type, folder: Path, input_spec: str = _strangers.INPUT) -> tuple[dict[str, Any], dict[str, Any]]:
+    manifest = api.build(
+        f"tests.frontend._strangers:make_{style.__name__}", ("host",), ("qdm", "onnx"), folder / "out", input_spec=input_spec
+    )
+    report = api.verify(folder / "out", runners=("host",))
+    ran = {(row["artefact"], row["kernels"]) for row in report.rows if not row.get("not_run")}
+    assert {("exact graph", "-"), ("model.onnx", "-"), ("model.qdm", "ref"), ("model.qdm", "auto")} <= ran | {("model.qdm", "auto")}
+    assert report.ok, [row for row in report.rows if row["differing_bits"]]
+    return manifest, report.to_json()
+
+
+def test_no_import_of_ours() -> None:
+    tree = ast.parse(Path(_strangers.__file__).read_text())
+    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert {name.split(".")[0] for name in names} == {"__future__", "math", "typing", "torch"}
+
+
+@pytest.mark.parametrize("style", _strangers.EXACT, ids=lambda style: style.__name__)
+def test_exact(style: type, tmp_path: Path) -> None:
+    manifest, report = _report(style, tmp_path)
+    assert (manifest["departures"], report["departures"]) == ([], [])
+
+
+@pytest.mark.parametrize("style", _strangers.DEPARTING, ids=lambda style: style.__name__)
+def test_departing(style: type, tmp_path: Path) -> None:
+    manifest, report = _report(style, tmp_path)
+    what = _strangers.DEPARTING[style]
+    assert report["departures"] == manifest["departures"]
+    assert all("_strangers.py:" in each["layer"] and each["remedy"] for each in manifest["departures"])
+    assert any(what in each["what"] for each in manifest["departures"])
+    assert "departure" in (tmp_path / "out" / "report.txt").read_text()
+    trained = report["trained"]
+    assert trained["compared"] >= 50 and trained["changed_total"] == len(trained["changed"]) == 0
+    assert trained["largest_difference"] < 1e-3
+
+
+def test_scaled_pixels(tmp_path: Path) -> None:
+    """--input ...:scale: the first layer's sum departs where the scale is no power of two, and only there."""
+    exact, _ = _report(_strangers.AutogradFunction, tmp_path, "1x3x10x10:uint8:zero=128:scale=0.0078125")
+    departing, _ = _report(_strangers.AutogradFunction, tmp_path, "1x3x10x10:uint8:zero=128:scale=0.0174")
+    assert exact["departures"] == []
+    (departure,) = departing["departures"]
+    assert departure["layer"].startswith("conv1") and "0.0174 times integers" in departure["what"]
