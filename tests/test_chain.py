@@ -54,6 +54,18 @@ def test_every_form_gives_the_same_bits(name: str, arguments: dict[str, object],
     _compiled_forms(loaded.model, x, expected)
 
 
+@pytest.mark.parametrize("name", ["cnv", "cnv, ternary", "cnv, 2 bits"])
+def test_a_network_without_streams_has_no_float_before_its_logits(name: str) -> None:
+    architecture, arguments = QUANTISED.get(name, (name, SMALL.get(name)))
+    latent = fold(network(architecture, 0, arguments))
+    lowered = lower(torch_export.export(latent, latent.input_shape, "uint8", "cnv"))
+    program = plan(lowered.model)
+    assert not any(op.uses_float for op in program.ops[:-1])
+    assert program.ops[-1].uses_float == (name != "cnv"), "the scale of the classifier's weights, which is part of the logits"
+    assert len(lowered.proofs) == len(program.ops) - 3, "every layer but the last has its thresholds; two more operators are pools"
+    assert sum(proof.reversed_channels for proof in lowered.proofs) > 0
+
+
 @pytest.mark.parametrize("negative", [False, True])
 @pytest.mark.parametrize("seed", range(2))
 def test_signs_behind_prelu(negative: bool, seed: int) -> None:

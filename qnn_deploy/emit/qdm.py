@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 import zlib
 
-from qnn_deploy.ir.program import ALIGNMENT, Op, Opcode, Program, Slot, Step, align, constant_dtype
+from qnn_deploy.ir.program import ALIGNMENT, DType, Epilogue, Op, Opcode, Program, Slot, Step, align, constant_dtype
 
 MAGIC = b"QDM\x1a"
-MAJOR, MINOR = 1, 1
+MAJOR, MINOR = 1, 2
 NONE = 0xFFFF
 HEADER_BYTES, BUFFER_BYTES, OP_BYTES, CONSTANT_BYTES = 64, 24, 96, 16
 
@@ -51,7 +51,13 @@ def encode(program: Program) -> bytes:
 
 def minor_version(program: Program) -> int:
     """The oldest minor version that has everything in ``program``: runtimes of that version run it."""
+    if any(op.epilogue == Epilogue.LEVELS or _pools_levels(program, op) for op in program.ops):
+        return 2
     return 1 if any(op.steps & Step.PRELU for op in program.ops) else 0
+
+
+def _pools_levels(program: Program, op: Op) -> bool:
+    return op.opcode == Opcode.BIT_POOL and program.buffers[op.output].dtype == DType.I8
 
 
 def _op(op: Op, name_at: int, name_size: int) -> bytes:

@@ -244,6 +244,10 @@ def _spare_bits(count: Callable[[ir.Node], int]) -> Check:
     return check
 
 
+def _rising(node: ir.Node, model: ir.Model) -> str:
+    return "" if np.all(np.diff(_constant(node, 1).astype(np.int64), axis=0) >= 0) else "thresholds of a channel fall"
+
+
 def _conv_bits(node: ir.Node) -> int:
     height, width = node.attributes["kernel_shape"].as_ints()
     return int(node.attributes["in_channels"].as_int() * height * width)
@@ -299,6 +303,7 @@ _L2: Table = {
         (_INTEGER, _fixed("uint8")), ("in_features",), check=_spare_bits(lambda node: node.attributes["in_features"].as_int())
     ),
     (DOMAIN, "Threshold"): Rule((_computed("int32"), _fixed("int32"))),
+    (DOMAIN, "MultiThreshold"): Rule((_computed("int32"), _fixed("int32")), ("low",), check=_rising),
     (DOMAIN, "BipolarMaxPool"): Rule((_computed("int8"), _fixed("uint8")), ("kernel_shape", "strides")),
     (DOMAIN, "BatchNorm"): Rule((_STREAM, _FLOATS, _FLOATS)),
     (DOMAIN, "Scale"): Rule((_STREAM, _FLOATS)),

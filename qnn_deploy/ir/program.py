@@ -54,6 +54,7 @@ class Epilogue(enum.IntEnum):
     ACCUMULATORS = 0
     THRESHOLD = 1
     STREAM = 2
+    LEVELS = 3
 
 
 class Weights(enum.IntEnum):

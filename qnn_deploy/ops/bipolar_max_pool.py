@@ -1,4 +1,4 @@
-"""BipolarMaxPool: maximum, or minimum, of each window of a +1/-1 map."""
+"""BipolarMaxPool: maximum, or minimum, of each window of a map of signs, ternary digits or other small integers."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def infer(inputs: Sequence[Spec], attributes: Attributes) -> Spec:
 def reference(inputs: Sequence[Array], attributes: Attributes) -> Array:
     x, minimum = inputs
     kernel, strides = attributes["kernel_shape"], attributes["strides"]
-    flip = per_channel(1 - 2 * minimum.astype(np.int8), 4)
+    flip = per_channel(1 - 2 * minimum.astype(np.int16), 4)
     out = output_size((x.shape[2], x.shape[3]), kernel, strides)
-    return np.asarray(window_maximum(x * flip, kernel, strides, out) * flip)
+    return (window_maximum(x * flip, kernel, strides, out) * flip).astype(np.int8)
 
 
 # min(v) = -max(-v). In float, whose max-pool every runtime has.
@@ -53,5 +53,5 @@ OP = OpDef(
     infer,
     reference,
     BODY,
-    doc="Maximum of each window of an int8 +1/-1 map, or the minimum in channels where minimum[c] = 1; no padding.",
+    doc="Maximum of each window of an int8 map, or the minimum in channels where minimum[c] = 1; no padding.",
 )

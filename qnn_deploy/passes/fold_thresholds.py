@@ -1,11 +1,11 @@
-"""Sign behind an accumulator becomes one integer threshold per channel, found by scanning (see `scan`).
+"""Signs and quantisers of up to 4 bits behind an accumulator become integer thresholds per channel, found by scanning (see `scan`).
 
-    conv -> [max-pool] -> elementwise ... -> [max-pool] -> sign     =>     conv' -> threshold -> [bipolar max-pool]
+    conv -> [max-pool] -> elementwise ... -> [max-pool] -> sign or quantiser   =>   conv' -> thresholds -> [max-pool of levels]
 
 A channel whose function falls has its weights negated, so that every threshold reads ``acc >= t``. A max-pool moves behind the
-threshold: max commutes with a rising function and becomes min under a falling one.
+thresholds: max commutes with a rising function and becomes min under a falling one.
 
-A PRelu with a negative slope turns back at 0. Where the whole function then switches twice, or a max-pool stands before it,
+A PRelu with a negative slope turns back at 0. Where the whole function then is not monotone, or a max-pool stands before it,
 the layer keeps its operators: they are exact as they are.
 """
 
@@ -21,13 +21,16 @@ from qnn_deploy.ir.levels import Level
 from qnn_deploy.passes._base import LevelPass
 from qnn_deploy.passes.prove_signs import chain_to
 from qnn_deploy.passes.ranges import Ranges, analyse
-from qnn_deploy.passes.scan import ThresholdProof, scan
+from qnn_deploy.passes.scan import ALWAYS, NEVER, Scan, ThresholdProof, scan, scan_levels
 
 _REDUCTIONS = ("Conv", "Dense")
+_MOST_LEVELS = 16  # of an activation of 4 bits; more thresholds take more time and memory than the stream
 
 
 class FoldThresholds(LevelPass):
-    """Fold every Sign that only an accumulator decides (QD0309 where such a function switches back without a PRelu that explains it).
+    """Fold every Sign and every small Quantize that only an accumulator decides.
+
+    QD0309 where a sign switches back without a PRelu that explains it; a Quantize whose function is not monotone stays.
 
     Attributes:
         proofs: one record per folded layer, after `call`.
@@ -42,76 +45,94 @@ class FoldThresholds(LevelPass):
 
     def rewrite(self, model: ir.Model) -> bool:
         self.proofs = []
-        for sign in [node for node in model.graph if node.op_type == "Sign"]:
-            value, chain = chain_to(sign.inputs[0])  # type: ignore[arg-type]
+        for node in [node for node in model.graph if node.op_type == "Sign" or _levels(node) is not None]:
+            value, chain = chain_to(node.inputs[0])  # type: ignore[arg-type]
             reduction = value.producer()
-            if (
-                reduction is not None
-                and reduction.op_type in _REDUCTIONS
-                and len(list(value.uses())) == 1
-                and chain
-                and not value.is_graph_output()
-            ):
-                self._fold(model.graph, reduction, chain, sign, analyse(model.graph))
+            if reduction is not None and reduction.op_type in _REDUCTIONS and len(list(value.uses())) == 1 and not value.is_graph_output():
+                self._fold(model.graph, reduction, chain, node, analyse(model.graph))
         return bool(self.proofs)
 
-    def _fold(self, graph: ir.Graph, reduction: ir.Node, chain: list[ir.Node], sign: ir.Node, ranges: Ranges) -> None:
+    def _fold(self, graph: ir.Graph, reduction: ir.Node, chain: list[ir.Node], tail: ir.Node, ranges: Ranges) -> None:
         pools = [index for index, node in enumerate(chain) if node.op_type == "MaxPool"]
-        if pools and _turns(chain[pools[0] :]):
+        if (pools and _turns(chain[pools[0] :])) or not all(_movable(chain[index]) for index in pools):
             return
         span = ranges[reduction.outputs[0]]
         rank = len(reduction.outputs[0].shape)  # type: ignore[arg-type]
-        result = scan(chain, span.low, span.high, rank)
+        levels = _levels(tail)
+        if levels is None:
+            result = scan(chain, span.low, span.high, rank)
+        else:
+            result = scan_levels([*chain, tail], span.low, span.high, rank, levels)
         if result.broken is not None:
-            if _turns(chain):
-                return
-            channel, accumulator = result.broken
-            message = f"the activation of channel {channel} switches back at accumulator {accumulator}"
-            self.fail(UserError("QD0309", message, where=location(reduction)))
+            if levels is None and not _turns(chain):
+                channel, accumulator = result.broken
+                message = f"the activation of channel {channel} switches back at accumulator {accumulator}"
+                self.fail(UserError("QD0309", message, where=location(reduction)))
             return
-        channels = len(span.low)
         weights = reduction.inputs[1]
         assert weights is not None and weights.const_value is not None
         integers = weights.const_value.numpy().astype(np.int16)
         falling = result.direction < 0
         integers[falling] = -integers[falling]
         if integers.max() > 127:
-            self.fail(
-                UserError(
-                    "QD0305", "a weight of -128 in a channel with negative BatchNorm scale cannot be negated", where=location(reduction)
-                )
-            )
+            if levels is None:
+                message = "a weight of -128 in a channel with negative BatchNorm scale cannot be negated"
+                self.fail(UserError("QD0305", message, where=location(reduction)))
             return
         reduction.replace_input_with(1, add_initializer(graph, f"{weights.name}.rising", integers.astype(np.int8)))
-        thresholds = add_initializer(graph, f"{reduction.name}.thresholds", result.threshold.astype(np.int32))
-        acc = reduction.outputs[0]
-        name = f"{reduction.name}.threshold"
-        node = insert_after(reduction, "Threshold", [acc, thresholds], {}, domain=DOMAIN, dtype=ir.DataType.INT8, name=name)
-        value = node.outputs[0]
-        for index, pool in enumerate(chain):
-            if pool.op_type == "MaxPool":
-                falls = _direction(chain[index + 1 :], channels) < 0
-                minimum = add_initializer(graph, f"{pool.name}.minimum", falls.astype(np.uint8))
-                attributes = {name: pool.attributes[name].as_ints() for name in ("kernel_shape", "strides")}
-                after, pooled = value.producer(), pool.outputs[0].shape
-                assert after is not None and pooled is not None
-                value = insert_after(
-                    after,
-                    "BipolarMaxPool",
-                    [value, minimum],
-                    attributes,
-                    domain=DOMAIN,
-                    shape=pooled.dims,
-                    dtype=ir.DataType.INT8,
-                    name=f"{pool.name}.bits",
-                ).outputs[0]
-        output_name = sign.outputs[0].name
-        ir.convenience.replace_all_uses_with(sign.outputs[0], value, replace_graph_outputs=True)
-        for dead in [sign, *reversed(chain)]:
+        value = _threshold(graph, reduction, result, levels)
+        for index in pools:
+            value = _pool_levels(graph, value, chain[index], _direction(chain[index + 1 :], len(span.low)) < 0)
+        output_name = tail.outputs[0].name
+        ir.convenience.replace_all_uses_with(tail.outputs[0], value, replace_graph_outputs=True)
+        for dead in [tail, *reversed(chain)]:
             graph.remove(dead, safe=True)
         value.name = output_name
-        constants = int(np.isin(result.threshold, (2**31 - 1, -(2**31))).sum())
-        self.proofs.append(ThresholdProof(reduction.name or "", channels, result.checked, result.violations, int(falling.sum()), constants))
+        constant = np.isin(result.thresholds, (ALWAYS, NEVER)).all(0)
+        self.proofs.append(
+            ThresholdProof(reduction.name or "", len(span.low), result.checked, result.violations, int(falling.sum()), int(constant.sum()))
+        )
+
+
+def _levels(node: ir.Node) -> tuple[int, int] | None:
+    """The least and the largest integer that a Quantize of few levels gives; None for any other node."""
+    if node.op_type != "Quantize":
+        return None
+    low, high = node.attributes["low"].as_int(), node.attributes["high"].as_int()
+    return (low, high) if 0 < high - low < _MOST_LEVELS and low >= -128 and high <= 127 else None
+
+
+def _threshold(graph: ir.Graph, reduction: ir.Node, result: Scan, levels: tuple[int, int] | None) -> ir.Value:
+    """The thresholds of ``result`` behind ``reduction``; gives their output."""
+    numbers = result.threshold if levels is None else result.thresholds
+    thresholds = add_initializer(graph, f"{reduction.name}.thresholds", numbers.astype(np.int32))
+    kind, attributes = ("Threshold", {}) if levels is None else ("MultiThreshold", {"low": levels[0]})
+    inputs, name = [reduction.outputs[0], thresholds], f"{reduction.name}.threshold"
+    return insert_after(reduction, kind, inputs, attributes, domain=DOMAIN, dtype=ir.DataType.INT8, name=name).outputs[0]
+
+
+def _movable(pool: ir.Node) -> bool:
+    """True for a max-pool that the runtime has for levels: no padding, no gaps, no partial windows."""
+    whole = not any(pool.attributes["pads"].as_ints()) and not pool.attributes["ceil_mode"].as_int()
+    return whole and all(d == 1 for d in pool.attributes["dilations"].as_ints())
+
+
+def _pool_levels(graph: ir.Graph, value: ir.Value, pool: ir.Node, falls: NDArray[np.bool_]) -> ir.Value:
+    """``pool`` moved behind thresholds: of ``value``, the minimum where the function between ``falls``; gives its output."""
+    minimum = add_initializer(graph, f"{pool.name}.minimum", falls.astype(np.uint8))
+    attributes = {name: pool.attributes[name].as_ints() for name in ("kernel_shape", "strides")}
+    after, pooled = value.producer(), pool.outputs[0].shape
+    assert after is not None and pooled is not None
+    return insert_after(
+        after,
+        "BipolarMaxPool",
+        [value, minimum],
+        attributes,
+        domain=DOMAIN,
+        shape=pooled.dims,
+        dtype=ir.DataType.INT8,
+        name=f"{pool.name}.bits",
+    ).outputs[0]
 
 
 def _turns(chain: list[ir.Node]) -> bool:

@@ -69,11 +69,11 @@ class MakeExact(LevelPass):
             a, b = fold_batchnorm(gamma, beta, mean, var, node.attributes["epsilon"].as_float())
             inputs = [x, add_initializer(graph, f"{node.name}.a", a), add_initializer(graph, f"{node.name}.b", b)]
             new = replace_node(node, "BatchNorm", inputs, {}, domain=DOMAIN, dtype=ir.DataType.FLOAT)
-        elif kind == "MaxPool" and span is not None and span.bipolar:
-            channels = len(span.low)
+        elif kind == "MaxPool" and x.dtype == ir.DataType.INT8:
+            channels = int(x.shape[1])  # type: ignore[index, arg-type]
             attributes = {name: node.attributes[name].as_ints() for name in ("kernel_shape", "strides")}
             if any(node.attributes["pads"].as_ints()) or node.attributes["ceil_mode"].as_int():
-                self.fail(UserError("QD0301", "padded and ceil-mode pools of binary maps have no kernel yet", where=location(node)))
+                self.fail(UserError("QD0301", "padded and ceil-mode pools of quantised maps have no kernel yet", where=location(node)))
                 return
             minimum = add_initializer(graph, f"{node.name}.minimum", np.zeros(channels, np.uint8))
             new = replace_node(node, "BipolarMaxPool", [x, minimum], attributes, domain=DOMAIN, dtype=ir.DataType.INT8)

@@ -57,12 +57,15 @@ def analyse(graph: ir.Graph) -> Ranges:
 
 def _range(node: ir.Node, ranges: Ranges) -> Range | None:
     value = node.outputs[0]
-    if (node.domain, node.op_type) == (DOMAIN, "Sign") or node.op_type in ("Threshold", "BipolarMaxPool"):
+    if (node.domain, node.op_type) == (DOMAIN, "Sign") or node.op_type == "Threshold":
         channels = int(value.shape[1])  # type: ignore[index, arg-type]
         return Range(np.full(channels, -1), np.full(channels, 1), 2)
     if node.op_type == "Quantize":
         channels = int(value.shape[1])  # type: ignore[index, arg-type]
         return Range(np.full(channels, node.attributes["low"].as_int()), np.full(channels, node.attributes["high"].as_int()))
+    if node.op_type == "MultiThreshold":
+        thresholds, low = node.inputs[1].const_value.numpy(), node.attributes["low"].as_int()  # type: ignore[union-attr]
+        return Range(np.full(thresholds.shape[1], low), np.full(thresholds.shape[1], low + len(thresholds)))
     if node.op_type == "Concat":
         parts = [ranges.get(x) for x in node.inputs]  # type: ignore[arg-type]
         known = [p for p in parts if p is not None]
@@ -76,7 +79,7 @@ def _range(node: ir.Node, ranges: Ranges) -> Range | None:
     if node.op_type == "SubtractZero":
         zero = node.inputs[1].const_value.numpy().astype(np.int64)  # type: ignore[union-attr]
         return Range(x.low - zero, x.high - zero)
-    if node.op_type == "MaxPool":
+    if node.op_type in ("MaxPool", "BipolarMaxPool"):
         return x
     if node.op_type == "Flatten":
         area = int(np.prod([int(d) for d in list(node.inputs[0].shape)[2:]]))  # type: ignore[union-attr, arg-type]

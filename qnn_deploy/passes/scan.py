@@ -1,12 +1,12 @@
-"""Threshold scan: an activation function, evaluated at every accumulator that its layer can reach, read off as one integer threshold.
+"""Threshold scan: an activation function, evaluated at every accumulator that its layer can reach, read off as integer thresholds.
 
-No algebra: the switch point of a rounded function is where the function itself switches. The scan also proves that it switches once.
+No algebra: the switch points of a rounded function are where the function itself switches. The scan also proves that it is monotone.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ class ThresholdProof:
         accumulators: channels times attainable accumulators checked.
         violations: accumulators at which the function was not monotone (an empty proof otherwise).
         reversed_channels: channels whose function falls, their weights negated.
-        constant_channels: channels that never switch.
+        constant_channels: channels that never leave their level.
     """
 
     layer: str
@@ -42,17 +42,23 @@ class ThresholdProof:
 
 @dataclasses.dataclass(frozen=True)
 class Scan:
-    """Result of a scan, per channel (length C).
+    """Result of a scan of C channels with T thresholds, one for each level above the lowest.
 
-    ``threshold``: +1 exactly where ``direction * acc >= threshold`` over [low, high]; ALWAYS or NEVER for a constant channel.
-    ``broken``: (channel, accumulator) of the first switch back, or None.
+    ``thresholds`` int64 [T, C], rising along T: over [low, high] the level of channel c is the number of i with
+    ``direction[c] * acc >= thresholds[i, c]``; ALWAYS or NEVER where that holds, or fails, for every accumulator.
+    ``broken``: (channel, accumulator) of the first step back, or None.
     """
 
-    threshold: NDArray[np.int64]
+    thresholds: NDArray[np.int64]
     direction: NDArray[np.int64]
     checked: int
     violations: int
     broken: tuple[int, int] | None
+
+    @property
+    def threshold(self) -> NDArray[np.int64]:
+        """The only threshold of each channel, [C], of a function with two levels."""
+        return self.thresholds.reshape(-1)
 
 
 def evaluate(chain: Sequence[ir.Node], x: NDArray[Any], rank: int = 2) -> NDArray[Any]:
@@ -72,35 +78,50 @@ def evaluate(chain: Sequence[ir.Node], x: NDArray[Any], rank: int = 2) -> NDArra
 
 
 def scan(chain: Sequence[ir.Node], low: NDArray[np.int64], high: NDArray[np.int64], rank: int) -> Scan:
-    """Scan ``sign(chain(acc))`` of channel c over every integer of [low[c], high[c]]."""
+    """Scan ``sign(chain(acc))`` of channel c over every integer of [low[c], high[c]]: level 0 is -1, level 1 is +1."""
+    return _scan(lambda x: evaluate(chain, x, rank) >= 0, low, high, 1)
+
+
+def scan_levels(chain: Sequence[ir.Node], low: NDArray[np.int64], high: NDArray[np.int64], rank: int, levels: tuple[int, int]) -> Scan:
+    """Scan ``chain(acc)``, integers from levels[0] to levels[1], as `scan` does: level i is ``levels[0] + i``."""
+    least, most = levels
+    return _scan(lambda x: evaluate(chain, x, rank) - least, low, high, most - least)
+
+
+def _scan(level_of: Callable[[NDArray[Any]], NDArray[Any]], low: NDArray[np.int64], high: NDArray[np.int64], count: int) -> Scan:
+    """Scan a function to levels 0..count. Whatever its range, its steps are few: only they are looked at one by one."""
     channels = len(low)
-    first = np.full(channels, NEVER, np.int64)  # smallest accumulator with +1
-    last = np.full(channels, ALWAYS, np.int64)  # largest accumulator with +1
-    changes = np.zeros(channels, np.int64)
-    start: NDArray[np.bool_] = np.zeros(channels, bool)
-    end: NDArray[np.bool_] = np.zeros(channels, bool)
-    broken: tuple[int, int] | None = None
-    step = max(1, _CHUNK // channels)
+    up = np.full((count, channels), NEVER, np.int64)  # first accumulator at which level i + 1 is reached
+    down = np.full((count, channels), NEVER, np.int64)  # first accumulator at which it is left
+    start, end, before = (np.zeros(channels, np.int64) for _ in range(3))  # levels at low, at high, and before a chunk
+    sense = np.zeros(channels, np.int64)  # of the first step
+    violations, broken = 0, None
+    chunk = max(1, _CHUNK // channels)
     bottom, top = int(low.min()), int(high.max())
-    for begin in range(bottom, top + 1, step):
-        grid = np.arange(begin, min(begin + step, top + 1), dtype=np.int64)
-        x = np.broadcast_to(grid[:, None], (len(grid), channels))
-        positive = evaluate(chain, np.ascontiguousarray(x.astype(np.int32)), rank) >= 0
-        inside = (x >= low) & (x <= high)
-        start = np.where(grid[0] <= low, np.take_along_axis(positive, np.clip(low - begin, 0, len(grid) - 1)[None], 0)[0], start)
-        before = np.concatenate([end[None], positive[:-1]])
-        switched = (before != positive) & inside & (x > low)
-        changes += switched.sum(0)
-        if broken is None and (changes > 1).any():
-            channel = int(np.argmax(changes > 1))
-            broken = channel, int(grid[np.flatnonzero(switched[:, channel])[-1]])
-        hit = positive & inside
-        first = np.minimum(first, np.where(hit, x, NEVER).min(0))
-        last = np.maximum(last, np.where(hit, x, ALWAYS).max(0))
-        end = positive[-1]
-    never = first == NEVER
-    always = ~never & (changes == 0)
-    falling = ~never & ~always & start
-    threshold = np.where(falling, -last, first)
-    threshold = np.where(never, NEVER, np.where(always, ALWAYS, threshold))
-    return Scan(threshold, np.where(falling, -1, 1), int((high - low + 1).sum()), int(np.maximum(changes - 1, 0).sum()), broken)
+    for begin in range(bottom, top + 1, chunk):
+        grid = np.arange(begin, min(begin + chunk, top + 1), dtype=np.int32)
+        x = np.ascontiguousarray(np.broadcast_to(grid[:, None], (len(grid), channels)))
+        level = np.concatenate([before[None], level_of(x).astype(np.int64)])
+        for limit, at in ((low, start), (high, end)):
+            here = np.flatnonzero((limit >= begin) & (limit < begin + len(grid)))
+            at[here] = level[limit[here] - begin + 1, here]
+        before = level[-1]
+        row, channel = np.nonzero(level[1:] != level[:-1])
+        inside = (row + begin > low[channel]) & (row + begin <= high[channel])
+        row, channel = row[inside], channel[inside]
+        old, new = level[row, channel], level[row + 1, channel]
+        for i in range(count):
+            for steps, first in (((old <= i) & (new > i), up), ((old > i) & (new <= i), down)):
+                np.minimum.at(first[i], channel[steps], row[steps] + begin)
+        stepping, position = np.unique(channel, return_index=True)
+        sense[stepping] = np.where(sense[stepping] == 0, np.sign(new - old)[position], sense[stepping])
+        back = np.flatnonzero(np.sign(new - old) != sense[channel])
+        violations += len(back)
+        if broken is None and len(back):
+            broken = int(channel[back[0]]), int(row[back[0]] + begin)
+    falling = sense < 0
+    index = np.arange(count)[:, None]
+    least = np.where(falling, end, start)
+    switch = np.where(falling, 1 - down, up)
+    thresholds = np.where(least > index, ALWAYS, np.where((switch == NEVER) | (switch == 1 - NEVER), NEVER, switch))
+    return Scan(thresholds, np.where(falling, -1, 1), int((high - low + 1).sum()), violations, broken)

@@ -58,7 +58,7 @@ def group(graph: ir.Graph) -> list[Group]:
         nodes = [node]
         if node.op_type in CONVOLUTIONS:
             reader = only_reader(node.outputs[0])
-            if reader is not None and reader.op_type == "Threshold":
+            if reader is not None and reader.op_type in ("Threshold", "MultiThreshold"):
                 nodes.append(reader)
             else:
                 nodes += _steps(node, Step(0), taken)

@@ -31,7 +31,7 @@ _SIMPLE = {
 _STEP_SLOTS = {"Scale": [Slot.SCALE], "BatchNorm": [Slot.BN_A, Slot.BN_B], "Bias": [Slot.BIAS], "PRelu": [Slot.SLOPE]}
 _TAKES = {
     Opcode.SIGN: (DType.F32,),
-    Opcode.BIT_POOL: (DType.BITS,),
+    Opcode.BIT_POOL: (DType.BITS, DType.I8),
     Opcode.MAX_POOL: (DType.F32,),
     Opcode.QUANTIZE: (DType.F32, DType.I32),
     Opcode.SUM_POOL: (DType.I8, DType.I16),
@@ -142,12 +142,15 @@ class _Planner:
         if x.dtype == DType.U8:
             zero = x.zero if x.zero is not None else np.zeros(x.channels, np.int16)
             slots.append((Slot.ZERO, self._add_constant(zero)))
-        inputs, steps, floats = [x.buffer], Step(0), (0.0, 0.0)
+        inputs, steps, floats, ints = [x.buffer], Step(0), (0.0, 0.0), (0, 0)
         epilogue, dtype = Epilogue.ACCUMULATORS, DType.I32
         tail = item.tail
         if tail.op_type == "Threshold":
             epilogue, dtype = Epilogue.THRESHOLD, DType.BITS
             slots.append((Slot.THRESHOLDS, self._add_constant(_constant(tail, 1).astype(np.int32))))
+        elif tail.op_type == "MultiThreshold":
+            epilogue, dtype, ints = Epilogue.LEVELS, DType.I8, (0, tail.attributes["low"].as_int())
+            slots.append((Slot.THRESHOLDS, self._add_constant(_constant(tail, 1).astype(np.int32).reshape(-1))))
         elif len(item.nodes) > 1 and not self._is_output_cast(item.nodes[1:]):
             epilogue, dtype = Epilogue.STREAM, DType.F32
             steps, extra, floats, second = self._steps(item.nodes[1:], node.outputs[0])
@@ -159,7 +162,7 @@ class _Planner:
         weight_bits = 1 if binary else 8
         self._append(
             Op(
-                Opcode.CONV, node.name or "", tuple(inputs), view.buffer, window, epilogue, kind, steps, tuple(slots), floats,
+                Opcode.CONV, node.name or "", tuple(inputs), view.buffer, window, epilogue, kind, steps, tuple(slots), floats, ints,
                 scratch_bytes=4 * align(patch) + 16 * align(out, 32), macs=taps * channels * out * view.height * view.width,
                 weight_bits=weight_bits, parameters=weights.size,
             )

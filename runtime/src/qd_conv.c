@@ -31,6 +31,7 @@ typedef struct conv {
     int one_zero;                 /* all zero points are equal */
     const uint8_t *weights;
     const int32_t *thresholds;
+    qd_level_table levels;
     uint8_t *patch;               /* scratch: QD_TILE_PIXELS rows of shape.patch bytes */
     int32_t *acc;                 /* scratch: QD_TILE_PIXELS rows of shape.acc_stride */
     const float *add;             /* residual or null */
@@ -220,6 +221,7 @@ static void finish(const conv *v, const int32_t *acc, size_t pixel_index) {
         if (used < bytes) memset(out + used, 0, bytes - used);
         break;
     }
+    case QD_LEVELS: qd_levels_pixel(job, &v->levels, acc, out); break;
     default:
         qd_stream_pixel(job, v->steps, acc, NULL, v->add ? v->add + pixel_index * o : NULL, o, (float *)(void *)out);
     }
@@ -280,6 +282,7 @@ void qd_run_conv(const qd_job *job) {
     v.acc = (int32_t *)(void *)(v.patch + QD_TILE_PIXELS * (size_t)v.shape.patch);
     v.add = qd_second_input(job);
     v.steps = NULL;
+    if (op->epilogue == QD_LEVELS) v.levels = qd_levels_of(job);
     if (op->epilogue == QD_STREAMED) {
         steps = qd_stream_of(job);
         v.steps = &steps;

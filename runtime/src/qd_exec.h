@@ -10,6 +10,7 @@ typedef struct qd_kernels {
     qd_bits_kernel bits;
     qd_int8_kernel int8;
     qd_pack_kernel pack;
+    qd_levels_kernel levels;
     qd_sign_kernel sign;
     qd_stream_kernel stream;
 } qd_kernels;
@@ -43,6 +44,18 @@ qd_stream qd_stream_of(const qd_job *job);
 /* One pixel through the stream kernel; arguments as the kernel's. */
 void qd_stream_pixel(const qd_job *job, const qd_stream *steps, const int32_t *acc, const float *in, const float *add,
                      size_t channels, float *out);
+
+/* Thresholds of a convolution whose activation has more than two levels. In qd_levels.c. */
+typedef struct qd_level_table {
+    const int32_t *thresholds; /* [count][channels], as the file has them */
+    size_t count;
+    int32_t low;
+} qd_level_table;
+
+qd_level_table qd_levels_of(const qd_job *job);
+
+/* One output pixel. */
+void qd_levels_pixel(const qd_job *job, const qd_level_table *table, const int32_t *acc, uint8_t *out);
 
 #define QD_OP(code, name, check, run) void run(const qd_job *job);
 #include "qd_ops.def"

@@ -1,4 +1,4 @@
-/* Constants of the file format 1.1 (docs/qdm.md). */
+/* Constants of the file format 1.2 (docs/qdm.md). */
 #ifndef QD_FORMAT_H
 #define QD_FORMAT_H
 
@@ -14,7 +14,7 @@ enum {
     QD_FLAG_FLOAT = 1
 };
 
-enum { QD_ACCUMULATORS = 0, QD_THRESHOLD = 1, QD_STREAMED = 2 };
+enum { QD_ACCUMULATORS = 0, QD_THRESHOLD = 1, QD_STREAMED = 2, QD_LEVELS = 3 /* since 1.2 */ };
 enum { QD_WEIGHTS_BITS = 1, QD_WEIGHTS_INT8 = 2 };
 
 enum {

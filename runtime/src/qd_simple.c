@@ -15,9 +15,14 @@ static qd_window window_of(const qd_job *job) {
 
 void qd_run_bit_pool(const qd_job *job) {
     const qd_window window = window_of(job);
-    qd_bit_pool_ref(&window, (const uint8_t *)qd_memory(job, &job->in), qd_pixel_bytes(QD_BITS, job->in.c),
-                    (const uint8_t *)qd_constant_data(job->model, job->op->constants[QD_C_MASK]),
-                    (uint8_t *)qd_memory(job, &job->out));
+    const uint8_t *mask = (const uint8_t *)qd_constant_data(job->model, job->op->constants[QD_C_MASK]);
+    const void *in = qd_memory(job, &job->in);
+    void *out = qd_memory(job, &job->out);
+    if (job->in.dtype == QD_BITS) {
+        qd_bit_pool_ref(&window, (const uint8_t *)in, qd_pixel_bytes(QD_BITS, job->in.c), mask, (uint8_t *)out);
+    } else {
+        qd_level_pool_ref(&window, (const int8_t *)in, job->in.c, mask, (int8_t *)out);
+    }
 }
 
 void qd_run_max_pool(const qd_job *job) {

@@ -51,13 +51,39 @@ static int zero_points_fit(qd_subject *s) {
     return 1;
 }
 
+/* Thresholds in rows of a channel each, rising; the levels between them lie in the type of the output. */
+static int levels_fit(qd_subject *s) {
+    const uint16_t index = s->op->constants[QD_C_THRESHOLDS];
+    const int32_t low = s->op->range[1];
+    const uint32_t channels = s->out.c;
+    qd_constant constant;
+    qd_cursor in;
+    if (s->model->minor < 2) return qd_fail(s, QD_VARIANT);
+    if (s->out.dtype != QD_I8) return qd_fail(s, QD_DTYPE);
+    if (index == QD_NONE) return qd_fail(s, QD_CONSTANT);
+    constant = qd_load_constant(s->model, index);
+    if (constant.dtype != QD_I32 || constant.count % channels != 0) return qd_fail(s, QD_CONSTANT);
+    if (low < -128 || low > 126 || constant.count / channels > (uint32_t)(127 - low)) return qd_fail(s, QD_RANGE);
+    in.p = (const uint8_t *)qd_constant_data(s->model, index);
+    in.end = s->model->data + s->model->size;
+    in.failed = 0;
+    for (uint32_t i = 0; i + channels < constant.count; i++) {
+        qd_cursor next = in;
+        next.p += 4 * (size_t)channels;
+        if (qd_i32(&in) > qd_i32(&next)) return qd_fail(s, QD_RANGE);
+    }
+    return 1;
+}
+
 static int epilogue_fits(qd_subject *s) {
     switch (s->op->epilogue) {
     case QD_ACCUMULATORS:
     case QD_THRESHOLD:
+    case QD_LEVELS:
         if (s->op->steps != 0 || s->op->reals[0] != 0 || s->op->reals[1] != 0) return qd_fail(s, QD_RESERVED);
         if (s->op->n_inputs != 1) return qd_fail(s, QD_INPUTS);
         if (s->op->epilogue == QD_ACCUMULATORS) return s->out.dtype == QD_I32 ? 1 : qd_fail(s, QD_DTYPE);
+        if (s->op->epilogue == QD_LEVELS) return levels_fit(s);
         if (s->out.dtype != QD_BITS) return qd_fail(s, QD_DTYPE);
         return qd_constant_is(s, QD_C_THRESHOLDS, QD_I32, s->out.c);
     case QD_STREAMED: return s->out.dtype == QD_F32 ? qd_steps_fit(s) : qd_fail(s, QD_DTYPE);
@@ -72,14 +98,15 @@ int qd_check_conv(qd_subject *s) {
     unsigned slots = 1u << QD_C_WEIGHTS;
     qd_conv_shape shape;
 
-    if (!qd_only_fields(s, QD_F_CONV | QD_F_WINDOW | QD_F_PADDING | QD_F_STEPS | QD_F_REALS)) return 0;
+    if (!qd_only_fields(s, QD_F_CONV | QD_F_WINDOW | QD_F_PADDING | QD_F_STEPS | QD_F_REALS | QD_F_RANGE)) return 0;
+    if (op->range[0] != 0 || (op->range[1] != 0 && op->epilogue != QD_LEVELS)) return qd_fail(s, QD_RESERVED);
     if (op->weights != (is_bits ? QD_WEIGHTS_BITS : QD_WEIGHTS_INT8)) return qd_fail(s, QD_VARIANT);
     if (!is_bits && s->in.dtype != QD_U8 && s->in.dtype != QD_I8 && s->in.dtype != QD_I16) return qd_fail(s, QD_DTYPE);
     if (op->dilation_h != 1 || op->dilation_w != 1 || op->groups != 1) return qd_fail(s, QD_WINDOW);
     if (!qd_window_fits(s, 1)) return 0;
 
     if (s->in.dtype == QD_U8) slots |= 1u << QD_C_ZERO_POINTS;
-    if (op->epilogue == QD_THRESHOLD) slots |= 1u << QD_C_THRESHOLDS;
+    if (op->epilogue == QD_THRESHOLD || op->epilogue == QD_LEVELS) slots |= 1u << QD_C_THRESHOLDS;
     if (op->epilogue == QD_STREAMED) slots |= stream_slots;
     if (!qd_only_constants(s, slots) || !epilogue_fits(s)) return 0;
 

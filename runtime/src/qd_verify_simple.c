@@ -16,21 +16,26 @@ int qd_check_sign(qd_subject *s) {
     return same_shape(s);
 }
 
-/* Both pools: windows inside the map, channels kept. */
-static int check_pool(qd_subject *s, uint8_t dtype) {
+/* Both pools: windows inside the map, type and channels kept. */
+static int check_pool(qd_subject *s) {
     if (!one_input(s) || !qd_only_fields(s, QD_F_WINDOW)) return 0;
-    if (s->in.dtype != dtype || s->out.dtype != dtype) return qd_fail(s, QD_DTYPE);
+    if (s->in.dtype != s->out.dtype) return qd_fail(s, QD_DTYPE);
     if (s->in.c != s->out.c) return qd_fail(s, QD_SHAPE);
     s->work = qd_product(elements(&s->out), (uint64_t)s->op->kernel_h * s->op->kernel_w);
     return qd_window_fits(s, 0);
 }
 
 int qd_check_bit_pool(qd_subject *s) {
-    return qd_only_constants(s, 1u << QD_C_MASK) && check_pool(s, QD_BITS) &&
+    const int levels = s->in.dtype == QD_I8 && s->model->minor >= 2;
+    if (s->in.dtype != QD_BITS && !levels) return qd_fail(s, QD_DTYPE);
+    return qd_only_constants(s, 1u << QD_C_MASK) && check_pool(s) &&
            qd_constant_is(s, QD_C_MASK, QD_U8, qd_pixel_bytes(QD_BITS, s->in.c));
 }
 
-int qd_check_max_pool(qd_subject *s) { return qd_only_constants(s, 0) && check_pool(s, QD_F32); }
+int qd_check_max_pool(qd_subject *s) {
+    if (s->in.dtype != QD_F32) return qd_fail(s, QD_DTYPE);
+    return qd_only_constants(s, 0) && check_pool(s);
+}
 
 int qd_check_quantize(qd_subject *s) {
     const qd_op *op = s->op;

@@ -130,6 +130,23 @@ static void check_pack(const char *name, qd_pack_fn *kernel) {
     }
 }
 
+static void check_levels(const char *name, qd_levels_fn *kernel) {
+    int32_t acc[MAX_CHANNELS], thresholds[MAX_CHANNELS];
+    for (size_t channels = 1; channels <= MAX_CHANNELS - GUARD; channels++) {
+        int8_t want[MAX_CHANNELS], out[MAX_CHANNELS];
+        for (size_t i = 0; i < channels; i++) {
+            acc[i] = random_in(-3, 3);
+            thresholds[i] = random_in(0, 4) == 0 ? (random_in(0, 1) ? INT32_MAX : INT32_MIN) : random_in(-3, 3);
+        }
+        for (size_t i = 0; i < MAX_CHANNELS; i++) want[i] = out[i] = (int8_t)random_in(-127, 127);
+        for (size_t i = 0; i < channels; i++) {
+            if (acc[i] < thresholds[i]) want[i]--;
+        }
+        kernel(acc, thresholds, channels, out);
+        CHECK(memcmp(want, out, sizeof out) == 0, "%s channels %zu", name, channels);
+    }
+}
+
 /* Ordinary values with zeros of both signs, infinities, NaN and subnormals among them. */
 static float some_float(void) {
     static const uint32_t special[] = {0, 0x80000000u, 0x7F800000u, 0xFF800000u, 0x7FC00000u, 1, 0x80000001u, 0x7F7FFFFFu};
@@ -204,6 +221,7 @@ static void check_stream(const char *name, qd_stream_fn *kernel) {
 #define CHECK_bits(name, function) check_bits(name, function), check_bits_extreme(name, function)
 #define CHECK_int8(name, function) check_int8(name, function)
 #define CHECK_pack(name, function) check_pack(name, function)
+#define CHECK_levels(name, function) check_levels(name, function)
 #define CHECK_sign(name, function) check_sign(name, function)
 #define CHECK_stream(name, function) check_stream(name, function)
 

@@ -32,12 +32,18 @@ static void pools(void) {
     const float reals[6] = {1.0f, NAN, 3.0f, -0.0f, 5.0f, -2.0f};
     const int8_t small[6] = {-128, 127, -128, 127, -128, 0};
     const int16_t large[4] = {-32768, 1, -32768, 2};
+    const uint8_t minimum[1] = {1};
+    int8_t levels[2];
     uint8_t out[2];
     float most[2];
     int32_t sums[2];
     qd_bit_pool_ref(&window, bits, 1, mask, out);
     CHECK(out[0] == ((0x6 & 0x5) | (0xF & 0xA)), "%02x", out[0]); /* and of 15, 7, 15, 14 is 6; or is 15 */
     CHECK(out[1] == (0 | (0xF & 0xA)), "%02x", out[1]);
+    qd_level_pool_ref(&window, small, 1, mask, levels);
+    CHECK(levels[0] == 127 && levels[1] == 127, "maxima: %d %d", levels[0], levels[1]);
+    qd_level_pool_ref(&window, small, 1, minimum, levels);
+    CHECK(levels[0] == -128 && levels[1] == -128, "minima: %d %d", levels[0], levels[1]);
     qd_max_pool_ref(&window, reals, 1, most);
     CHECK(most[0] == 5.0f, "%g", (double)most[0]);
     CHECK(most[1] != most[1], "a NaN that comes first stays: %g", (double)most[1]);

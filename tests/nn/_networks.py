@@ -28,6 +28,7 @@ QUANTISED: dict[str, tuple[str, dict[str, object]]] = {
     "resnet, TGA throughout": ("resnet", {**_RESNET, "weights": "tga", "first": "tga", "last": "tga"}),
     "resnet, 4 bits": ("resnet", {**_RESNET, "weights": {"name": "int", "bits": 4}, "activations": {"name": "lsq", "bits": 4}}),
     "cnv, ternary": ("cnv", {**SMALL["cnv"], "weights": "fixed-threshold", "activations": "ternary"}),
+    "cnv, 2 bits": ("cnv", {**SMALL["cnv"], "weights": {"name": "int", "bits": 3}, "activations": {"name": "pact", "bits": 2}}),
 }
 
 

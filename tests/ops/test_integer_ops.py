@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qnn_deploy.ops import binary_conv, binary_dense, bipolar_max_pool, conv, dense, quantize, sign, subtract_zero, sum_pool, threshold
+from qnn_deploy.ops import (
+    binary_conv,
+    binary_dense,
+    bipolar_max_pool,
+    conv,
+    dense,
+    multi_threshold,
+    quantize,
+    sign,
+    subtract_zero,
+    sum_pool,
+    threshold,
+)
 from qnn_deploy.ops._base import ExactnessError, ShapeError, Spec
 from qnn_deploy.ops._bits import pack_signs, unpack_signs
 
@@ -216,3 +228,29 @@ def test_cost() -> None:
 def test_shape_rules_refuse(op, specs, attributes) -> None:
     with pytest.raises(ShapeError):
         op.infer(specs, attributes)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (4, 3)])
+@pytest.mark.parametrize(("low", "count"), [(-1, 2), (0, 1), (0, 15), (-7, 14)])
+def test_multi_threshold(agree, shape, low, count) -> None:
+    x = rng().integers(-9, 10, shape, dtype=np.int32)
+    thresholds = np.sort(rng().integers(-9, 10, (count, 3), dtype=np.int32), axis=0)
+    thresholds[:, 1] = np.where(np.arange(count) < count // 2, -(2**31), 2**31 - 1)
+    got = agree(multi_threshold.OP, [x, thresholds], {"low": low})
+    for index in np.ndindex(x.shape):
+        assert got[index] == low + sum(x[index] >= t for t in thresholds[:, index[1]].tolist())
+
+
+def test_multi_threshold_refuses_levels_past_int8() -> None:
+    with pytest.raises(ShapeError, match="do not fit int8"):
+        multi_threshold.OP.infer([Spec("int32", (1, 2)), Spec("int32", (3, 2))], {"low": 125})
+
+
+@pytest.mark.parametrize("low", [-128, -1, 0])
+def test_max_pool_of_levels(agree, low) -> None:
+    x = rng().integers(low, 2 if low else 16, (2, 3, 5, 6), dtype=np.int8)
+    x[0, 0, 0, 0] = low
+    got = agree(bipolar_max_pool.OP, [x, np.array([0, 1, 1], np.uint8)], {"kernel_shape": [2, 2], "strides": [2, 1]})
+    for n, c, i, j in np.ndindex(got.shape):
+        window_values = x[n, c, 2 * i : 2 * i + 2, j : j + 2]
+        assert got[n, c, i, j] == (window_values.min() if c else window_values.max())

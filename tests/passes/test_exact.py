@@ -275,3 +275,43 @@ def test_torch_sign_as_a_quantiser_is_torch_sign_of_every_float() -> None:
     x = x.astype(np.float32)
     quantised = BY_KEY[("qnn_deploy", "Quantize")].reference([x, np.array([SMALLEST], np.float32)], {"low": -1, "high": 1, "to": 1})
     assert np.array_equal(quantised, np.sign(x))
+
+
+@pytest.mark.parametrize("pool", ["", "first", "last", "behind"])
+@pytest.mark.parametrize(("low", "high", "step"), [(-1, 1, 0.8), (0, 15, 0.1), (-7, 7, 0.3)])
+def test_small_quantisers_become_thresholds(pool: str, low: int, high: int, step: float) -> None:
+    """conv - [pool] - BN - [pool] - quantiser - [pool] - conv: integers only, the same logits behind every pass."""
+    rng = np.random.default_rng(high)
+    quantizer = f"qnn_deploy.Quantize<low = {low}, high = {high}, to = 1>"
+    x = np.random.default_rng(0).integers(0, 256, (20, 2, 6, 6), dtype=np.uint8)
+    text = f"""net (uint8[N, 2, 6, 6] x) => (float[N, 4] y) {{
+        z = qnn_deploy.SubtractZero<to = 1>(x, zero)
+        c1 = Conv<{WINDOW}>(z, w1)
+        {f"p1 = MaxPool<{POOL}>(c1)" if pool == "first" else ""}
+        n1 = BatchNormalization<epsilon = 1e-5>({"p1" if pool == "first" else "c1"}, a_g, a_b, a_m, a_v)
+        {f"p2 = MaxPool<{POOL}>(n1)" if pool == "last" else ""}
+        q1 = {quantizer}({"p2" if pool == "last" else "n1"}, s)
+        {f"p3 = MaxPool<{POOL}>(q1)" if pool == "behind" else ""}
+        c2 = Conv<{WINDOW}>({"p3" if pool == "behind" else "q1"}, w2)
+        q2 = {quantizer}(c2, s2)
+        f = Flatten<axis = 1>(q2)
+        y = Gemm<transB = 1>(f, w3)
+    }}"""
+    constants = {
+        "zero": np.array([3, 120], np.int16),
+        "w1": rng.integers(-3, 4, (6, 2, 3, 3)).astype(np.float32),
+        "s": np.array([step], np.float32),
+        "w2": rng.integers(-1, 2, (5, 6, 3, 3)).astype(np.float32),
+        "s2": np.array([3], np.float32),
+        "w3": rng.integers(-1, 2, (4, 45 if pool else 180)).astype(np.float32),
+        **norm(rng, "a", 6),
+    }
+    model = l1(text, constants)
+    expected = run(model, x)
+    assert len(np.unique(expected)) > 4
+    for make, _ in EXACT:
+        make()(model)
+        assert np.array_equal(run(model, x), expected), make.__name__
+    kinds = [node.op_type for node in model.graph]
+    assert kinds.count("MultiThreshold") == 2 and "Quantize" not in kinds and "BatchNorm" not in kinds
+    assert kinds.count("BipolarMaxPool") == bool(pool)

@@ -8,7 +8,7 @@ import pytest
 
 from qnn_deploy.ops import BY_KEY
 from qnn_deploy.ops.batch_norm import fold_batchnorm
-from qnn_deploy.passes.scan import ALWAYS, NEVER, scan
+from qnn_deploy.passes.scan import ALWAYS, NEVER, scan, scan_levels
 
 
 def constant(array: np.ndarray) -> ir.Value:
@@ -104,3 +104,38 @@ def test_a_function_that_switches_back_is_named() -> None:
     finally:
         del BY_KEY[("test", "Fold")]  # type: ignore[attr-defined]
     assert result.broken == (0, 3) and result.violations == 1
+
+
+@pytest.mark.parametrize(("low", "high", "step"), [(-1, 1, 1.0), (0, 15, 0.4), (-7, 7, 0.31), (0, 1, 2.0), (0, 3, 40.0)])
+def test_levels_agree_with_torch_at_every_accumulator(low: int, high: int, step: float) -> None:
+    """Ties at half a step, channels that fall, that never leave a level, and that skip some."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(high)
+    channels, bound = 48, 150
+    a = rng.choice([-1.0, -0.5, -0.01, 0.0, 0.01, 0.1, 0.5, 7.0], channels).astype(np.float32)
+    b = rng.choice([0.0, 0.5, -0.25, 3.7, 900.0], channels).astype(np.float32)
+    quantizer = ir.node(
+        "Quantize", [ir.Value(name="x"), constant(np.array([step], np.float32))], {"low": low, "high": high, "to": 3}, domain="qnn_deploy"
+    )
+    below, above = np.full(channels, -bound), rng.integers(10, bound, channels)
+    result = scan_levels([batch_norm(a, b), quantizer], below, above, 4, (low, high))
+    assert result.broken is None and result.violations == 0
+    assert result.thresholds.shape == (high - low, channels) and (np.diff(result.thresholds, axis=0) >= 0).all()
+    x = np.repeat(np.arange(-bound, bound + 1)[:, None], channels, 1)
+    real = torch.from_numpy(BY_KEY[("qnn_deploy", "BatchNorm")].reference([x.astype(np.int32), a, b], {}))
+    expected = torch.clamp(torch.round(real / torch.tensor(step)), low, high).numpy()
+    ours = low + (result.direction * x >= result.thresholds[:, None]).sum(0)
+    inside = (x >= below) & (x <= above)
+    assert np.array_equal(ours[inside], expected[inside])
+    assert (result.direction < 0).any() and (result.thresholds == NEVER).any() and (result.thresholds == ALWAYS).any()
+
+
+def test_levels_that_step_back_are_named() -> None:
+    """2 |x| rounded: falls, then rises."""
+    slope = ir.node("PRelu", [ir.Value(name="x"), constant(np.array([-1], np.float32))], domain="qnn_deploy")
+    cast = ir.node("Cast", [ir.Value(name="x")], {"to": 1})
+    quantizer = ir.node(
+        "Quantize", [ir.Value(name="x"), constant(np.ones(1, np.float32))], {"low": 0, "high": 3, "to": 3}, domain="qnn_deploy"
+    )
+    result = scan_levels([cast, slope, quantizer], np.array([-5]), np.array([5]), 2, (0, 3))
+    assert result.broken == (0, 1) and result.violations == 3

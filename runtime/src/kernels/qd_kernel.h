@@ -35,6 +35,9 @@ typedef void qd_int8_fn(const int8_t *weights, size_t pairs, const int16_t *patc
 /* Threshold and pack one pixel: bit i of out = acc[i] < thresholds[i]; ceil(channels / 8) bytes are written, spare bits 0. */
 typedef void qd_pack_fn(const int32_t *acc, const int32_t *thresholds, size_t channels, uint8_t *out);
 
+/* One threshold of one pixel: levels[i] -= acc[i] < thresholds[i]. */
+typedef void qd_levels_fn(const int32_t *acc, const int32_t *thresholds, size_t channels, int8_t *levels);
+
 /* Sign of one pixel: bit i of out = in[i] < 0; ceil(channels / 8) bytes are written, spare bits 0. */
 typedef void qd_sign_fn(const float *in, size_t channels, uint8_t *out);
 
@@ -59,6 +62,7 @@ typedef void qd_stream_fn(const qd_stream *steps, const int32_t *acc, const floa
 typedef qd_bits_fn *qd_bits_kernel;
 typedef qd_int8_fn *qd_int8_kernel;
 typedef qd_pack_fn *qd_pack_kernel;
+typedef qd_levels_fn *qd_levels_kernel;
 typedef qd_sign_fn *qd_sign_kernel;
 typedef qd_stream_fn *qd_stream_kernel;
 
@@ -75,6 +79,9 @@ typedef struct qd_window {
 
 /* pixel: bytes of a pixel. mask[pixel]: bit 0 = maximum of the values (and of the bits), 1 = minimum (or). */
 void qd_bit_pool_ref(const qd_window *window, const uint8_t *in, size_t pixel, const uint8_t *mask, uint8_t *out);
+
+/* The same of levels: maximum, or minimum where the channel's bit of mask (of the bits of a pixel) is 1. */
+void qd_level_pool_ref(const qd_window *window, const int8_t *in, size_t channels, const uint8_t *mask, int8_t *out);
 
 /* The first of the largest values in row-major order of the window; a NaN that comes first stays. */
 void qd_max_pool_ref(const qd_window *window, const float *in, size_t channels, float *out);
