@@ -18,7 +18,8 @@ import numpy as np
 from environment import enter
 
 # height = width, channels in, channels out
-SHAPES = ((14, 256, 256), (28, 128, 128), (56, 64, 64), (8, 64, 64), (7, 512, 512), (16, 32, 32), (32, 16, 16), (14, 100, 100))
+SHAPES = ((14, 256, 256), (28, 128, 128), (56, 64, 64), (8, 64, 64), (7, 512, 512), (16, 32, 32), (32, 16, 16))
+ODD_SHAPES = ((14, 100, 100), (14, 96, 96), (28, 48, 48), (28, 24, 24))
 FIRST = ((32, 3, 16), (32, 3, 64), (112, 3, 64))
 
 
@@ -86,7 +87,7 @@ def measure(runs: int, families: tuple[str, ...], peers: bool) -> list[dict[str,
     target = find_target("host")
     program, runner = build_program("qd_bench", target), find_runner("host", target)
     rows = []
-    for pixels, shapes in ((False, SHAPES), (True, FIRST)):
+    for pixels, shapes in ((False, SHAPES + ODD_SHAPES), (True, FIRST)):
         for side, channels, out in shapes:
             shape = f"{side}x{side}x{channels}->{out}" + (" u8" if pixels else "")
             macs = 9 * side * side * channels * out

@@ -38,6 +38,9 @@ typedef struct conv {
     const qd_stream *steps;
 } conv;
 
+/* Bands of output rows or of columns that a map kernel is given. */
+enum { QD_MAX_BANDS = 12 };
+
 /* Up to QD_TILE_PIXELS output pixels with the same taps. */
 typedef struct tile {
     size_t n;
@@ -252,6 +255,54 @@ static void run_rectangle(const conv *v, size_t y0, size_t y1, taps rows, size_t
     }
 }
 
+/* All bands of output rows or columns, at most QD_MAX_BANDS; 0 if there are more. */
+static size_t make_bands(size_t n, size_t stride, size_t padding, size_t kernel, size_t size, qd_band *bands) {
+    size_t count = 0, o, end;
+    for (o = 0; o < n; o = end, count++) {
+        const taps t = valid_taps(o, stride, padding, kernel, size);
+        if (count == QD_MAX_BANDS) return 0;
+        end = same_taps_until(o, n, stride, padding, kernel, size, t);
+        bands[count].begin = o;
+        bands[count].end = end;
+        bands[count].from = t.from;
+        bands[count].to = t.to;
+    }
+    return count;
+}
+
+/* The whole convolution by one kernel, if the family has one that takes it. */
+static int run_map(const conv *v) {
+    const qd_job *job = v->job;
+    qd_band rows[QD_MAX_BANDS], columns[QD_MAX_BANDS];
+    qd_map map;
+    if (!job->kernels->map || !QD_CONSTANTS_IN_PLACE || (job->in.dtype != QD_BITS && job->in.dtype != QD_U8)) return 0;
+    map.n_rows = make_bands(job->out.h, v->stride_h, v->top, v->kernel_h, v->h, rows);
+    map.n_columns = make_bands(job->out.w, v->stride_w, v->left, v->kernel_w, v->w, columns);
+    if (map.n_rows == 0 || map.n_columns == 0) return 0;
+    map.rows = rows;
+    map.columns = columns;
+    map.weights = v->weights;
+    map.zero = v->zero;
+    map.in = v->in;
+    map.w = v->w;
+    map.pixel = v->shape.pixel;
+    map.channels = v->c;
+    map.kernel_h = v->kernel_h;
+    map.kernel_w = v->kernel_w;
+    map.stride_h = v->stride_h;
+    map.stride_w = v->stride_w;
+    map.top = v->top;
+    map.left = v->left;
+    map.out = v->out;
+    map.out_w = job->out.w;
+    map.out_pixel = v->out_pixel;
+    map.out_channels = job->out.c;
+    map.thresholds = v->thresholds;
+    map.steps = v->steps;
+    map.add = v->add;
+    return job->kernels->map(&map);
+}
+
 void qd_run_conv(const qd_job *job) {
     const qd_op *op = job->op;
     const size_t out_h = job->out.h, out_w = job->out.w;
@@ -288,6 +339,7 @@ void qd_run_conv(const qd_job *job) {
         v.steps = &steps;
     }
 
+    if (run_map(&v)) return;
     for (y = 0; y < out_h; y = y_end) {
         const taps rows = valid_taps(y, v.stride_h, v.top, v.kernel_h, v.h);
         y_end = same_taps_until(y, out_h, v.stride_h, v.top, v.kernel_h, v.h, rows);

@@ -3,11 +3,12 @@
 #include "test.h"
 #include "writer.h"
 
-enum { SIDE = 14, CHANNELS = 70, MOST = SIDE * SIDE * CHANNELS };
+enum { SIDE = 14, CHANNELS = 130, MOST = SIDE * SIDE * CHANNELS, GUARD = 64 };
 
 static _Alignas(64) uint8_t file[W_MAX], arena[W_MAX];
-static int8_t plain[80 * 49 * CHANNELS], packed[W_MAX / 2];
+static int8_t plain[80 * 49 * CHANNELS], packed[W_MAX];
 static int32_t x[MOST], wanted[40 * 40 * 80], answer[40 * 40 * 80];
+static uint8_t expected[40 * 40 * 80 * 4];
 static uint8_t input[MOST * 2];
 static int16_t zero[CHANNELS];
 
@@ -80,12 +81,44 @@ static void convolve(const geometry *g) {
     }
 }
 
+/* The output that the operator's epilogue makes of `wanted`, in `expected`; a stream has none: families are compared with one another. */
+static uint32_t expect(const geometry *g, uint32_t epilogue, const int32_t *thresholds) {
+    const uint32_t pixels = g->oh * g->ow, bytes = w_pixel(6, g->o);
+    if (epilogue == 0) {
+        memcpy(expected, wanted, 4 * (size_t)pixels * g->o);
+        return 4 * pixels * g->o;
+    }
+    memset(expected, 0, (size_t)pixels * bytes);
+    for (uint32_t i = 0; i < pixels * g->o; i++) {
+        const uint32_t c = i % g->o;
+        if (wanted[i] < thresholds[c]) expected[i / g->o * bytes + c / 8] |= (uint8_t)(1u << c % 8);
+    }
+    return pixels * bytes;
+}
+
+static void add_stream(writer *w, w_op *op, uint32_t channels) {
+    static float scale[80], a[80], b[80], slope[80];
+    for (int i = 0; i < 80; i++) {
+        scale[i] = (float)random_in(-64, 64) / 48.0f;
+        a[i] = (float)random_in(-999, 999) / 77.0f;
+        b[i] = (float)random_in(-999, 999) / 13.0f;
+        slope[i] = (float)random_in(-9, 9) / 7.0f;
+    }
+    op->steps = 1u + 2u + (random_in(0, 1) ? 16u : 0u) + (random_in(0, 1) ? 64u : 0u);
+    op->constants[3] = w_constant(w, 5, random_in(0, 1) ? channels : 1, scale);
+    op->constants[4] = w_constant(w, 5, channels, a);
+    op->constants[5] = w_constant(w, 5, channels, b);
+    if (op->steps & 64) op->constants[7] = w_constant(w, 5, channels, slope);
+}
+
 static void one(const geometry *g) {
     static writer w;
-    const uint32_t taps = g->kernel[0] * g->kernel[1], k = taps * g->c;
+    static int32_t thresholds[80];
+    const uint32_t taps = g->kernel[0] * g->kernel[1], k = taps * g->c, epilogue = (uint32_t)random_in(0, 2);
     const int bits = g->dtype == 6;
     const uint32_t patch = bits ? taps * w_pixel(6, g->c) : 2 * (k + k % 2);
-    uint32_t bytes, size;
+    static const uint32_t result[] = {4, 6, 5};
+    uint32_t bytes, size, out, first;
     qd_model model;
     qd_error error;
     w_op op;
@@ -93,36 +126,58 @@ static void one(const geometry *g) {
     if (!bits && k > INT32_MAX / 128 / (g->dtype == 1 ? 255 : g->dtype == 2 ? 128 : 32768)) return;
     memset(&w, 0, sizeof w);
     w_buffer(&w, g->dtype, g->h, g->w, g->c);
-    w_buffer(&w, 4, g->oh, g->ow, g->o);
-    op = w_op_new(1, 0, 1);
+    out = first = w_buffer(&w, result[epilogue], g->oh, g->ow, g->o);
+    op = w_op_new(1, 0, first);
     for (uint32_t i = 0; i < g->o * k; i++) plain[i] = (int8_t)(bits ? (random_in(0, 1) ? 1 : -1) : random_in(-128, 127));
     bytes = bits ? w_pack_bits(plain, g->o, taps, g->c, (uint8_t *)packed) : w_pack_int8(plain, g->o, k, packed);
     for (uint32_t c = 0; c < g->c; c++) zero[c] = (int16_t)(c > 0 && g->h % 2 ? zero[0] : random_in(0, 255));
     op.constants[0] = w_constant(&w, bits ? 1 : 2, bytes, packed);
     if (g->dtype == 1) op.constants[1] = w_constant(&w, 3, g->c, zero);
     op.weights = bits ? 1 : 2;
+    op.epilogue = epilogue;
     op.scratch_bytes = 4 * align_to(patch, 64) + 16 * align_to(g->o, 32);
     memcpy(op.kernel, g->kernel, sizeof op.kernel);
     memcpy(op.stride, g->stride, sizeof op.stride);
     memcpy(op.padding, g->padding, sizeof op.padding);
+    if (epilogue == 1) {
+        for (uint32_t o = 0; o < g->o; o++) {
+            const int32_t range = (int32_t)k * (bits ? 1 : 3000), kind = random_in(0, 9);
+            thresholds[o] = kind == 0 ? INT32_MIN : kind == 1 ? INT32_MAX : random_in(-range, range);
+        }
+        op.constants[2] = w_constant(&w, 4, g->o, thresholds);
+    }
+    if (epilogue == 2) add_stream(&w, &op, g->o);
     w_add(&w, &op, "conv");
-    size = w_finish(&w, 0, 1, file);
-    if (w.arena > sizeof arena) return;
+    if (epilogue == 2) { /* once more, with the first one's output added */
+        out = w_buffer(&w, 5, g->oh, g->ow, g->o);
+        op.output = out;
+        op.n_inputs = 2;
+        op.inputs[1] = first;
+        op.steps += 8;
+        w_add(&w, &op, "residual");
+    }
+    size = w_finish(&w, 0, out, file);
+    if (w.arena + GUARD > sizeof arena) return;
     CHECK(qd_open(&model, file, size, &error) == QD_OK, "%s", qd_status_str(error.status));
     if (error.status != QD_OK) return;
     make_input(g);
     convolve(g);
-    for (int family = QD_AUTO; family <= QD_NEON; family++) {
-        qd_options options = {(qd_family)family, NULL, NULL};
-        if (!qd_kernels_available((qd_family)family)) continue;
+    bytes = 4 * g->oh * g->ow * g->o;
+    if (epilogue < 2) bytes = expect(g, epilogue, thresholds);
+    for (int family = QD_REF; family <= QD_FAMILY_COUNT; family++) {
+        const qd_family chosen = family == QD_FAMILY_COUNT ? QD_AUTO : (qd_family)family;
+        qd_options options = {chosen, NULL, NULL};
+        if (!qd_kernels_available(chosen)) continue;
         memset(arena, 0xA5, sizeof arena);
         memset(answer, 0, sizeof answer);
         CHECK(qd_run(&model, &options, arena, w.arena, input, answer) == QD_OK, "run");
-        CHECK(memcmp(answer, wanted, 4 * (size_t)g->oh * g->ow * g->o) == 0,
-              "family %d dtype %u map %ux%ux%u -> %u kernel %ux%u stride %u,%u padding %u %u %u %u", family, (unsigned)g->dtype,
-              (unsigned)g->h, (unsigned)g->w, (unsigned)g->c, (unsigned)g->o, (unsigned)g->kernel[0], (unsigned)g->kernel[1],
-              (unsigned)g->stride[0], (unsigned)g->stride[1], (unsigned)g->padding[0], (unsigned)g->padding[1],
-              (unsigned)g->padding[2], (unsigned)g->padding[3]);
+        if (epilogue == 2 && chosen == QD_REF) memcpy(expected, answer, bytes);
+        CHECK(memcmp(answer, expected, bytes) == 0,
+              "family %d dtype %u map %ux%ux%u -> %u kernel %ux%u stride %u,%u padding %u %u %u %u epilogue %u", chosen,
+              (unsigned)g->dtype, (unsigned)g->h, (unsigned)g->w, (unsigned)g->c, (unsigned)g->o, (unsigned)g->kernel[0],
+              (unsigned)g->kernel[1], (unsigned)g->stride[0], (unsigned)g->stride[1], (unsigned)g->padding[0],
+              (unsigned)g->padding[1], (unsigned)g->padding[2], (unsigned)g->padding[3], (unsigned)epilogue);
+        for (size_t i = 0; i < GUARD; i++) CHECK(arena[w.arena + i] == 0xA5, "family %d writes past the arena", chosen);
     }
 }
 

@@ -46,6 +46,7 @@ typedef struct limit_row {
 static const limit_row limit_rows[] = {
     {QD_REF, 64.0, 2.0},   /* one 64-bit population count; two multiplications */
     {QD_AVX2, 161.0, 32.0}, /* 38 operations for 2048 products by table, three ports; maddubs, madd, add */
+    {QD_AVX512, 341.3, 128.0}, /* ternlog, vpopcntd, vpaddd for 512 products; vpdpbusd for 64; two ports */
     {QD_NEON, 85.3, 16.0},  /* xor, count, add for 128 products, two pipes; smlal */
 };
 

@@ -26,17 +26,17 @@ static void die(int code, const char *format, ...) {
     exit(code);
 }
 
-static const char *const family_names[] = {"auto", "ref", "avx2", "neon"};
+static const char *const family_names[] = {"auto", "ref", "avx2", "neon", "avx512"};
 
 /* A family by name that this machine has; else ends the program. */
 static qd_family family_of(const char *name) {
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < QD_FAMILY_COUNT; i++) {
         if (strcmp(name, family_names[i]) == 0) {
             if (!qd_kernels_available((qd_family)i)) die(TOOL_BAD_INPUT, "this machine or build has no %s kernels", name);
             return (qd_family)i;
         }
     }
-    die(TOOL_BAD_INPUT, "unknown kernels '%s' (auto, ref, avx2 or neon)", name);
+    die(TOOL_BAD_INPUT, "unknown kernels '%s' (auto, ref, avx2, avx512 or neon)", name);
 }
 
 /* A whole number in [low, high]; else ends the program. */

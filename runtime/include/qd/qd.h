@@ -93,7 +93,7 @@ typedef struct qd_error {
 typedef enum qd_dtype { QD_U8 = 1, QD_I8 = 2, QD_I16 = 3, QD_I32 = 4, QD_F32 = 5, QD_BITS = 6 } qd_dtype;
 
 /* Kernel families. AUTO takes for each operator the fastest one that the machine has. */
-typedef enum qd_family { QD_AUTO, QD_REF, QD_AVX2, QD_NEON } qd_family;
+typedef enum qd_family { QD_AUTO, QD_REF, QD_AVX2, QD_NEON, QD_AVX512, QD_FAMILY_COUNT } qd_family;
 
 /* An opened model: a view of the file, which must stay where it is, unchanged. Copy it freely; there is nothing to close. */
 typedef struct qd_model {
@@ -162,7 +162,7 @@ typedef struct qd_options {
  * input: qd_input(model).bytes bytes, no alignment needed; spare bits of a bit map are 0.
  * output: qd_output(model).bytes bytes are written, no alignment needed. Neither may overlap the arena.
  * Returns QD_OK, QD_ARGUMENT, QD_MISALIGNED, QD_ARENA or QD_KERNELS; nothing is written unless QD_OK.
- * Deterministic: the same input gives the same bytes, with every family.
+ * Deterministic: the same input gives the same bytes, with every family. Stack: about 2 kB; on x86-64 with AVX-512, 44 kB.
  */
 qd_status qd_run(const qd_model *model, const qd_options *options, void *arena, size_t arena_bytes, const void *input,
                  void *output);

@@ -59,6 +59,33 @@ typedef struct qd_stream {
 typedef void qd_stream_fn(const qd_stream *steps, const int32_t *acc, const float *in, const float *add, size_t channels,
                           float *out);
 
+/* Rows (or columns) of output pixels [begin, end) whose windows have the same kernel rows (columns) [from, to) inside the map. */
+typedef struct qd_band {
+    size_t begin, end;
+    size_t from, to;
+} qd_band;
+
+/* A convolution for a kernel that reads the map where it lies. Output: bits if thresholds is not null, else binary32 if steps is
+   not null, else accumulators. */
+typedef struct qd_map {
+    const uint8_t *weights;  /* zero null: lane-major bits; else pair-major int8 */
+    const int16_t *zero;     /* u8 input: zero points [channels] in [0, 255]; null: bits */
+    const uint8_t *in;
+    size_t w, pixel, channels; /* of the input: width, bytes of a pixel, channels */
+    size_t kernel_h, kernel_w, stride_h, stride_w, top, left;
+    const qd_band *rows, *columns; /* of the output pixels to compute; columns cover out_w */
+    size_t n_rows, n_columns;
+    uint8_t *out;
+    size_t out_w, out_pixel, out_channels;
+    const int32_t *thresholds;
+    const qd_stream *steps;
+    const float *add; /* second input of a stream, or null */
+} qd_map;
+
+/* Returns 0, with nothing written, if this convolution is not for it. */
+typedef int qd_map_fn(const qd_map *map);
+
+typedef qd_map_fn *qd_map_kernel;
 typedef qd_bits_fn *qd_bits_kernel;
 typedef qd_int8_fn *qd_int8_kernel;
 typedef qd_pack_fn *qd_pack_kernel;
