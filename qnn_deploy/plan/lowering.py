@@ -37,6 +37,7 @@ _TAKES = {
     Opcode.SUM_POOL: (DType.I8, DType.I16),
     Opcode.CONCAT: (DType.F32, DType.I8, DType.I16, DType.I32),
 }
+_BITS = ("Threshold", "Sign", "BipolarMaxPool")
 _ELEMENTWISE = (Opcode.SIGN, Opcode.QUANTIZE)
 
 
@@ -80,9 +81,9 @@ class _Planner:
                 self._emit(item)
             except UserError as error:
                 self.findings.append(error)
-                view = self.views[self.graph.inputs[0]]
-                # A stand-in, so that the later layers are looked at too.
-                self.views.setdefault(item.tail.outputs[0], self._new_view(item.tail.outputs[0], view.dtype))
+                # A stand-in of the type that it would have, so that the later layers are looked at for what is wrong with them alone.
+                value = item.tail.outputs[0]
+                self.views.setdefault(value, self._new_view(value, DType.BITS if item.tail.op_type in _BITS else _dtype(value)))
         if self.findings:
             raise CompileErrors(self.findings)
         output = self.views[self.graph.outputs[0]]

@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Networks x precisions, each on its whole chain: `python3 tools/matrix.py [--quick] [--network N] [--precision P] [-o docs/matrix.md]`.
+
+Every cell is the number of bits that differ from torch ``eval()`` over 256 random and 64 adversarial inputs for each of 3 seeds (of weights
+and inputs), summed over: the deploy form in torch, the ONNX file on stock ONNX Runtime, the C reference kernels and each SIMD family of
+this machine, and the arm64 program under emulation with both of its families. A cell that is not run says why.
+
+Resumable: a cell that is in the JSON already is not run again; remove the file to start anew. Progress goes to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from environment import ROOT, enter
+
+SEEDS, RANDOM, ADVERSARIAL = 3, 256, 64
+
+
+def text(result: dict[str, Any]) -> str:
+    """A cell in the table."""
+    if "refused" in result:
+        return result["refused"][0].split()[0]
+    return str(sum(result["bits"].values()))
+
+
+def table(cells: dict[str, dict[str, dict[str, Any]]], precisions: list[str], about: dict[str, Any]) -> str:
+    """The Markdown page."""
+    lines = ["# Networks x precisions", "", f"Made by `{about['command']}` on {about['machine']}.", ""]
+    lines += [
+        "Each number: bits of logits that differ from torch `eval()`, summed over every form of the network: folded torch, deploy form,",
+        f"ONNX on stock ONNX Runtime, C reference, C SIMD (x86), C for arm64 under emulation. {about['random']} random and "
+        f"{about['adversarial']} adversarial inputs",
+        f"for each of {about['seeds']} seeds; weights random, BatchNorm statistics hard (`tests/networks/zoo.py`). The JSON beside",
+        "this page has every form's own number.",
+        "w1: binary weights, wT: ternary (TTQ: two scales), a1: signs, aT: ternary, aN: N bits, s: signed.",
+        "",
+        "| network | " + " | ".join(precisions) + " |",
+        "|---|" + "---|" * len(precisions),
+    ]
+    reasons: dict[str, list[str]] = {}
+    for network, row in cells.items():
+        lines.append(f"| {network} | " + " | ".join(text(row[p]) if p in row else "not run" for p in precisions) + " |")
+        for precision, result in row.items():
+            for reason in result.get("refused", [])[:1]:
+                reasons.setdefault(reason.split(": ", 1)[1], []).append(f"{network} {precision}")
+    done = [result for row in cells.values() for result in row.values()]
+    ran = [result for result in done if "bits" in result]
+    inputs = sum(result["inputs"] * len(result["bits"]) for result in ran)
+    lines += ["", f"{len(ran)} cells run, {len(done) - len(ran)} refused by name; {inputs:,} comparisons of a network's logits in all."]
+    if ran:
+        worst = max(result["arena"] / result["lower_bound"] for result in ran)
+        lines += [f"Arena peak over the lower bound (the largest sum of tensors alive at one step): at most {worst:.3f}."]
+    lines += [f"* {reason}: {', '.join(places)}" for reason, places in reasons.items()]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    from tests.networks.cells import cell, quick
+    from tests.networks.zoo import NETWORKS, PRECISIONS
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one seed, 16 + 16 inputs, no emulation, a diagonal of the matrix; no file")
+    parser.add_argument("--network", choices=NETWORKS, action="append", help="only this one; may be given several times")
+    parser.add_argument("--precision", choices=PRECISIONS, action="append", help="only this one; may be given several times")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("-o", "--out", type=Path, default=ROOT / "docs" / "matrix.md")
+    arguments = parser.parse_args()
+    networks, precisions = arguments.network or list(NETWORKS), arguments.precision or list(PRECISIONS)
+    if arguments.quick:
+        bad = 0
+        for network, precision in quick():
+            result = cell(network, precision, 1, 16, 16, emulate=False)
+            print(f"{network} {precision}: {text(result)} {result.get('bits', result.get('refused'))}")
+            bad += sum(result.get("bits", {}).values())
+        return int(bad > 0)
+    file = arguments.out.with_suffix(".json")
+    about = {
+        "command": shlex.join(["python3", "tools/matrix.py", *sys.argv[1:]]),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "seeds": arguments.seeds,
+        "random": RANDOM,
+        "adversarial": ADVERSARIAL,
+    }
+    cells: dict[str, dict[str, dict[str, Any]]] = json.loads(file.read_text())["cells"] if file.exists() else {}
+    start = time.monotonic()
+    for number, (network, precision) in enumerate((n, p) for n in networks for p in precisions):
+        if precision in cells.get(network, {}):
+            continue
+        result = cell(network, precision, arguments.seeds, RANDOM, ADVERSARIAL, emulate=True)
+        cells.setdefault(network, {})[precision] = result
+        note = f"[{number + 1}/{len(networks) * len(precisions)}] {time.monotonic() - start:.0f} s"
+        print(f"{note} {network} {precision}: {text(result)}", file=sys.stderr, flush=True)
+        content = json.dumps({"schema_version": 1, **about, "cells": cells}, indent=1) + "\n"
+        for path, data in ((file, content), (arguments.out, table(cells, precisions, about))):
+            fresh = path.with_name(path.name + ".new")
+            fresh.write_text(data)
+            fresh.replace(path)
+    return int(any(sum(result.get("bits", {}).values()) for row in cells.values() for result in row.values()))
+
+
+if __name__ == "__main__":
+    enter("all")
+    sys.path.insert(0, str(ROOT))
+    sys.exit(main())
