@@ -275,7 +275,8 @@ static int run_map(const conv *v) {
     const qd_job *job = v->job;
     qd_band rows[QD_MAX_BANDS], columns[QD_MAX_BANDS];
     qd_map map;
-    if (!job->kernels->map || !QD_CONSTANTS_IN_PLACE || (job->in.dtype != QD_BITS && job->in.dtype != QD_U8)) return 0;
+    if (!job->kernels->map || !QD_CONSTANTS_IN_PLACE || job->op->epilogue > QD_STREAMED) return 0;
+    if (job->in.dtype == QD_BITS ? job->op->weights != QD_WEIGHTS_BITS : job->in.dtype != QD_U8) return 0;
     map.n_rows = make_bands(job->out.h, v->stride_h, v->top, v->kernel_h, v->h, rows);
     map.n_columns = make_bands(job->out.w, v->stride_w, v->left, v->kernel_w, v->w, columns);
     if (map.n_rows == 0 || map.n_columns == 0) return 0;
@@ -297,7 +298,7 @@ static int run_map(const conv *v) {
     map.out_w = job->out.w;
     map.out_pixel = v->out_pixel;
     map.out_channels = job->out.c;
-    map.thresholds = v->thresholds;
+    map.thresholds = job->op->epilogue == QD_THRESHOLD ? v->thresholds : NULL;
     map.steps = v->steps;
     map.add = v->add;
     return job->kernels->map(&map);
