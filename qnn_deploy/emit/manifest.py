@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from qnn_deploy.errors import UserError
-from qnn_deploy.ir.program import ELEMENT_BYTES, Buffer, DType, Epilogue, Op, Opcode, Program, Weights
+from qnn_deploy.ir.program import ELEMENT_BYTES, Buffer, DType, Epilogue, Op, Opcode, Program, Slot, Weights
 
 SCHEMA_VERSION = 1
 FILE = "manifest.json"
-_EPILOGUES = {Epilogue.ACCUMULATORS: "", Epilogue.THRESHOLD: " + threshold", Epilogue.STREAM: " + stream"}
+_EPILOGUES = {Epilogue.ACCUMULATORS: "", Epilogue.THRESHOLD: " + threshold", Epilogue.STREAM: " + stream", Epilogue.LEVELS: " + levels"}
+_PLANES = {DType.BITS: 1, DType.TRITS: 2}
 _ONNX_DTYPES = {DType.U8: "uint8", DType.I8: "int8", DType.I16: "int16", DType.I32: "int32", DType.F32: "float32"}
 
 
@@ -30,6 +31,7 @@ class Layer:
     Attributes:
         macs_1b, macs_8b: by what is multiplied: bits by bits, or anything wider.
         weight_bits, activation_bits: information of one operand; 0 where the operator has no weights.
+        weight_bytes: weights as stored, spare lanes included.
         constant_bytes: weights, thresholds and every other constant, as stored.
         arena_bytes: everything alive while the operator runs, its scratch included.
     """
@@ -44,6 +46,7 @@ class Layer:
     weight_bits: int
     activation_bits: int
     parameters: int
+    weight_bytes: int
     constant_bytes: int
     arena_bytes: int
 
@@ -56,7 +59,7 @@ def layers(program: Program) -> tuple[Layer, ...]:
         source, result = program.buffers[op.inputs[0]], program.buffers[op.output]
         fresh = [constant for _, constant in op.constants if constant not in seen]
         seen.update(fresh)
-        binary = op.weights == Weights.BITS
+        binary = op.weights == Weights.BITS and source.dtype == DType.BITS
         rows.append(
             Layer(
                 name=op.name,
@@ -67,8 +70,9 @@ def layers(program: Program) -> tuple[Layer, ...]:
                 macs_1b=op.macs if binary else 0,
                 macs_8b=0 if binary else op.macs,
                 weight_bits=op.weight_bits,
-                activation_bits=1 if source.dtype == DType.BITS else 8 * ELEMENT_BYTES[source.dtype],
+                activation_bits=_PLANES.get(source.dtype) or 8 * ELEMENT_BYTES[source.dtype],
                 parameters=op.parameters,
+                weight_bytes=sum(program.constants[constant].nbytes for slot, constant in op.constants if slot == Slot.WEIGHTS),
                 constant_bytes=sum(program.constants[constant].nbytes for constant in fresh),
                 arena_bytes=op.scratch_bytes + sum(b.bytes for b in program.buffers if b.first <= index <= b.last),
             )
@@ -107,6 +111,8 @@ def describe(program: Program) -> dict[str, Any]:
             "macs": macs,
             "binary_macs": sum(row.macs_1b for row in rows),
             "parameters": sum(row.parameters for row in rows),
+            "weight_bytes": sum(row.weight_bytes for row in rows),
+            "weight_information_bytes": -(-sum(row.parameters * row.weight_bits for row in rows) // 8),
             "constant_bytes": program.constant_bytes,
             "arena_bytes": program.arena,
             "arena_lower_bound": program.lower_bound,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from qnn_deploy.ir.program import ALIGNMENT, DType, Epilogue, Op, Opcode, Program, Slot, Step, align, constant_dtype
+from qnn_deploy.ir.program import ALIGNMENT, DType, Epilogue, Op, Opcode, Program, Slot, Step, Weights, align, constant_dtype
 
 MAGIC = b"QDM\x1a"
 MAJOR, MINOR = 1, 2
@@ -51,13 +51,16 @@ def encode(program: Program) -> bytes:
 
 def minor_version(program: Program) -> int:
     """The oldest minor version that has everything in ``program``: runtimes of that version run it."""
-    if any(op.epilogue == Epilogue.LEVELS or _pools_levels(program, op) for op in program.ops):
+    if any(_since_2(program, op) for op in program.ops):
         return 2
     return 1 if any(op.steps & Step.PRELU for op in program.ops) else 0
 
 
-def _pools_levels(program: Program, op: Op) -> bool:
-    return op.opcode == Opcode.BIT_POOL and program.buffers[op.output].dtype == DType.I8
+def _since_2(program: Program, op: Op) -> bool:
+    source, result = (program.buffers[index].dtype for index in (op.inputs[0], op.output))
+    small = op.weights > Weights.INT8 or (op.weights == Weights.BITS and source != DType.BITS)
+    pools_levels = op.opcode == Opcode.BIT_POOL and source != DType.BITS
+    return op.epilogue == Epilogue.LEVELS or small or pools_levels or DType.TRITS in (source, result)
 
 
 def _op(op: Op, name_at: int, name_size: int) -> bytes:

@@ -11,7 +11,21 @@ from numpy.typing import NDArray
 
 from qnn_deploy.emit.qdm import BUFFER_BYTES, CONSTANT_BYTES, HEADER_BYTES, MAGIC, MAJOR, MINOR, NONE, OP_BYTES, minor_version
 from qnn_deploy.errors import UserError
-from qnn_deploy.ir.program import NUMPY_DTYPE, Buffer, Conv, DType, Epilogue, Op, Opcode, Program, Slot, Step, Weights
+from qnn_deploy.ir.program import (
+    NUMPY_DTYPE,
+    WEIGHT_BITS,
+    Buffer,
+    Conv,
+    DType,
+    Epilogue,
+    Op,
+    Opcode,
+    Program,
+    Slot,
+    Step,
+    Weights,
+    smallest_weights,
+)
 
 
 def decode(data: bytes, *, where: str = "") -> Program:
@@ -77,8 +91,11 @@ def _op(data: bytes, at: int, names_at: int, shapes: list[tuple[int, ...]], cons
         parameters = window.kernel[0] * window.kernel[1] * channels * out
         macs = parameters * height * width
         packed = constants[slots[Slot.WEIGHTS]]
-        # Padding elements of the pair-major form are 0, the weights of a binary layer never are.
-        weight_bits = 1 if weights == Weights.BITS or int(np.count_nonzero(np.abs(packed.astype(np.int16)) == 1)) == parameters else 8
+        weight_bits = WEIGHT_BITS[Weights(weights)]
+        if weights == Weights.INT8:
+            # Padding elements of the pair-major form are 0; of weights that all are +1 or -1 nothing else is.
+            units = int(np.count_nonzero(np.abs(packed.astype(np.int16)) == 1))
+            weight_bits = 1 if units == parameters else WEIGHT_BITS[smallest_weights(packed)]
     name = data[names_at + name_at : names_at + name_at + name_size].decode()
     used = tuple((Slot(i), index) for i, index in enumerate(slots) if index != NONE)
     return Op(

@@ -35,13 +35,15 @@ def computed_groups(graph: ir.Graph) -> list[Group]:
 
 
 def unpack(buffer: Buffer, content: bytes) -> NDArray[Any]:
-    """A dumped buffer as [C, H, W]; bits become +1 and -1 (int8)."""
+    """A dumped buffer as [C, H, W]; bits become +1 and -1, ternary digits -1, 0 and +1 (int8)."""
     shape = (buffer.height, buffer.width, buffer.channels)
-    if buffer.dtype != DType.BITS:
+    if buffer.dtype not in (DType.BITS, DType.TRITS):
         return np.frombuffer(content, NUMPY_DTYPE[buffer.dtype]).reshape(shape).transpose(2, 0, 1)
-    pixels = np.frombuffer(content, np.uint8).reshape(buffer.height, buffer.width, buffer.stride)
-    bits = np.unpackbits(pixels, axis=2, bitorder="little")[:, :, : buffer.channels]
-    return (1 - 2 * bits.astype(np.int8)).transpose(2, 0, 1)
+    planes = 2 if buffer.dtype == DType.TRITS else 1
+    pixels = np.frombuffer(content, np.uint8).reshape(buffer.height, buffer.width, -1, planes).transpose(3, 2, 0, 1)
+    bits = np.unpackbits(pixels, axis=1, bitorder="little")[:, : buffer.channels].astype(np.int8)
+    signs = 1 - 2 * bits[0]
+    return signs if planes == 1 else signs * bits[1]
 
 
 def different(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:

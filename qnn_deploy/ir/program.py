@@ -29,6 +29,7 @@ class DType(enum.IntEnum):
     I32 = 4
     F32 = 5
     BITS = 6
+    TRITS = 7
 
 
 ELEMENT_BYTES = {DType.U8: 1, DType.I8: 1, DType.I16: 2, DType.I32: 4, DType.F32: 4}
@@ -63,6 +64,12 @@ class Weights(enum.IntEnum):
     NONE = 0
     BITS = 1
     INT8 = 2
+    TRITS = 3
+    INT4 = 4
+    MASKS = 5
+
+
+WEIGHT_BITS = {Weights.BITS: 1, Weights.MASKS: 1, Weights.TRITS: 2, Weights.INT4: 4, Weights.INT8: 8}
 
 
 class Step(enum.IntFlag):
@@ -75,6 +82,16 @@ class Step(enum.IntFlag):
     RELU = 16
     CLIP = 32
     PRELU = 64
+
+
+def smallest_weights(values: NDArray[np.int8]) -> Weights:
+    """The smallest form that holds ``values``."""
+    low, high = int(values.min()), int(values.max())
+    if low == 0 and high <= 1:
+        return Weights.MASKS
+    if low >= -1 and high <= 1:
+        return Weights.TRITS if bool(np.any(values == 0)) else Weights.BITS
+    return Weights.INT4 if low >= -8 and high <= 7 else Weights.INT8
 
 
 NO_STEPS = Step(0)
@@ -95,7 +112,7 @@ class Slot(enum.IntEnum):
 
 
 def bits_stride(channels: int) -> int:
-    """Bytes of one pixel of a bit map: 1, 2 or 4 for up to 8, 16 or 32 channels, else whole 64-bit words."""
+    """Bytes of one pixel of a bit-plane: 1, 2 or 4 for up to 8, 16 or 32 channels, else whole 64-bit words."""
     for size in (1, 2, 4):
         if channels <= 8 * size:
             return size
@@ -117,7 +134,9 @@ class Buffer:
     @property
     def stride(self) -> int:
         """Bytes of one pixel."""
-        return bits_stride(self.channels) if self.dtype == DType.BITS else self.channels * ELEMENT_BYTES[self.dtype]
+        if self.dtype in (DType.BITS, DType.TRITS):
+            return bits_stride(self.channels) * (2 if self.dtype == DType.TRITS else 1)
+        return self.channels * ELEMENT_BYTES[self.dtype]
 
     @property
     def bytes(self) -> int:
@@ -140,7 +159,7 @@ class Op:
     Attributes:
         name: the layer's name, for people.
         constants: constant index by slot.
-        weight_bits: information of one weight, for reports (1 for binary however it is stored).
+        weight_bits: of the smallest form that holds the weights, for reports (1 for binary however it is stored).
     """
 
     opcode: Opcode

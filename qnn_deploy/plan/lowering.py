@@ -11,11 +11,26 @@ from numpy.typing import NDArray
 
 from qnn_deploy.errors import CompileErrors, QnnDeployError, UserError
 from qnn_deploy.ir.edit import location
-from qnn_deploy.ir.program import Buffer, Conv, DType, Epilogue, Op, Opcode, Program, Slot, Step, Weights, align, bits_stride
+from qnn_deploy.ir.program import (
+    WEIGHT_BITS,
+    Buffer,
+    Conv,
+    DType,
+    Epilogue,
+    Op,
+    Opcode,
+    Program,
+    Slot,
+    Step,
+    align,
+    bits_stride,
+    smallest_weights,
+)
 from qnn_deploy.ops._bits import unpack_signs
 from qnn_deploy.plan.groups import CONVOLUTIONS, STEPS, VIEWS, Group, group
 from qnn_deploy.plan.memory import Block, lower_bound, place
-from qnn_deploy.plan.pack import pack_channel_mask, pack_lane_major, pack_pair_major
+from qnn_deploy.plan.pack import pack_channel_mask, pack_lane_major, pack_pair_major, pack_small
+from qnn_deploy.plan.planes import MOST_DIGITS, ternary_maps, weights_form
 
 _DTYPES = {"UINT8": DType.U8, "INT8": DType.I8, "INT16": DType.I16, "INT32": DType.I32, "FLOAT": DType.F32}
 _MAX_ABS = {DType.U8: 255, DType.I8: 128, DType.I16: 32768}
@@ -31,7 +46,7 @@ _SIMPLE = {
 _STEP_SLOTS = {"Scale": [Slot.SCALE], "BatchNorm": [Slot.BN_A, Slot.BN_B], "Bias": [Slot.BIAS], "PRelu": [Slot.SLOPE]}
 _TAKES = {
     Opcode.SIGN: (DType.F32,),
-    Opcode.BIT_POOL: (DType.BITS, DType.I8),
+    Opcode.BIT_POOL: (DType.BITS, DType.I8, DType.TRITS),
     Opcode.MAX_POOL: (DType.F32,),
     Opcode.QUANTIZE: (DType.F32, DType.I32),
     Opcode.SUM_POOL: (DType.I8, DType.I16),
@@ -70,6 +85,7 @@ class _Planner:
         self.buffers: list[Buffer] = []
         self.ops: list[Op] = []
         self.constants: list[NDArray[Any]] = []
+        self.ternary = ternary_maps(self.graph)
         self.views: dict[ir.Value, _View] = {}
         self.findings: list[QnnDeployError] = []
 
@@ -122,23 +138,25 @@ class _Planner:
         x = self._input(node, 0, allow_zero=True, allow_flat=True)
         weights, window = self._weights(node, x)
         out, taps, channels = weights.shape
-        binary = bool(np.all(np.abs(weights) == 1))
+        kind = weights_form(weights, x.dtype)
+        bits = WEIGHT_BITS[kind]
         slots: list[tuple[Slot, int]] = []
-        if x.dtype == DType.BITS:
-            if not binary:
+        if x.dtype in (DType.BITS, DType.TRITS):
+            if bits > 2:
                 raise UserError(
                     "QD0301",
                     "int8 weights on binary activations have no kernel",
                     where=location(node),
                     help="use binary weights, or int8 activations",
                 )
-            self._bound(node, taps * channels <= 65535, f"{taps * channels} binary taps; at most 65535")
-            kind, patch = Weights.BITS, taps * bits_stride(channels)
-            packed: NDArray[Any] = pack_lane_major(weights)
+            most = 65535 if bits == 1 and x.dtype == DType.BITS else MOST_DIGITS
+            self._bound(node, taps * channels <= most, f"{taps * channels} binary or ternary taps; at most {most}")
+            patch = taps * bits_stride(channels) * (2 if x.dtype == DType.TRITS else 1)
+            packed: NDArray[Any] = pack_lane_major(weights, bits)
         else:
-            bound = taps * channels * _MAX_ABS[x.dtype] * 128
+            bound = taps * channels * _MAX_ABS[x.dtype] * (1 if bits <= 2 else 2 ** (bits - 1))
             self._bound(node, bound < 2**31, f"the accumulator may reach {bound}, over 2^31 - 1")
-            kind, packed, patch = Weights.INT8, pack_pair_major(weights), 2 * align(taps * channels, 2)
+            packed, patch = pack_pair_major(weights) if bits == 8 else pack_small(weights, kind), 2 * align(taps * channels, 2)
         slots.append((Slot.WEIGHTS, self._add_constant(packed)))
         if x.dtype == DType.U8:
             zero = x.zero if x.zero is not None else np.zeros(x.channels, np.int16)
@@ -150,7 +168,7 @@ class _Planner:
             epilogue, dtype = Epilogue.THRESHOLD, DType.BITS
             slots.append((Slot.THRESHOLDS, self._add_constant(_constant(tail, 1).astype(np.int32))))
         elif tail.op_type == "MultiThreshold":
-            epilogue, dtype, ints = Epilogue.LEVELS, DType.I8, (0, tail.attributes["low"].as_int())
+            epilogue, dtype, ints = Epilogue.LEVELS, self._levels_type(tail), (0, tail.attributes["low"].as_int())
             slots.append((Slot.THRESHOLDS, self._add_constant(_constant(tail, 1).astype(np.int32).reshape(-1))))
         elif len(item.nodes) > 1 and not self._is_output_cast(item.nodes[1:]):
             epilogue, dtype = Epilogue.STREAM, DType.F32
@@ -160,12 +178,11 @@ class _Planner:
                 inputs.append(second)
         view = self._new_view(tail.outputs[0], dtype)
         self.views[tail.outputs[0]] = view
-        weight_bits = 1 if binary else 8
         self._append(
             Op(
                 Opcode.CONV, node.name or "", tuple(inputs), view.buffer, window, epilogue, kind, steps, tuple(slots), floats, ints,
                 scratch_bytes=4 * align(patch) + 16 * align(out, 32), macs=taps * channels * out * view.height * view.width,
-                weight_bits=weight_bits, parameters=weights.size,
+                weight_bits=WEIGHT_BITS[smallest_weights(weights)], parameters=weights.size,
             )
         )  # fmt: skip
 
@@ -262,7 +279,7 @@ class _Planner:
             ints = (attributes["low"].as_int(), attributes["high"].as_int())
         out = {Opcode.SIGN: DType.BITS, Opcode.SUM_POOL: DType.I32}.get(opcode, dtype)
         if opcode == Opcode.QUANTIZE:
-            out = _dtype(node.outputs[0])
+            out = self._levels_type(node)
         view = (self._elementwise_view if opcode in _ELEMENTWISE else self._other_view)(views[0], node.outputs[0], out)
         self.views[node.outputs[0]] = view
         self._append(
@@ -310,6 +327,9 @@ class _Planner:
 
     def _channels(self, node: ir.Node) -> int:
         return int(node.outputs[0].shape[1])  # type: ignore[index, arg-type]
+
+    def _levels_type(self, node: ir.Node) -> DType:
+        return DType.TRITS if node.outputs[0] in self.ternary else _dtype(node.outputs[0])
 
     def _add_constant(self, array: NDArray[Any]) -> int:
         self.constants.append(array)

@@ -5,19 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qnn_deploy.ir.program import bits_stride
+from qnn_deploy.ir.program import WEIGHT_BITS, Weights, bits_stride
 
 
-def pack_lane_major(weights: NDArray[np.int8]) -> NDArray[np.uint8]:
-    """Binary weights [O, taps, C] of +1/-1 to flat lane-major bytes: [blocks][taps * stride][lanes], bit 1 = -1, spare bits and lanes 0."""
+def pack_lane_major(weights: NDArray[np.int8], planes: int = 1) -> NDArray[np.uint8]:
+    """Binary or ternary weights [O, taps, C] to flat lane-major bytes: [blocks][taps * stride][planes][lanes], spare bits and lanes 0.
+
+    Plane 0: bit 1 = -1. Plane 1, of ternary weights: bit 1 = not 0.
+    """
     out, taps, channels = weights.shape
     stride = bits_stride(channels)
     lanes = 16 if out <= 16 else 32
     blocks = -(-out // lanes)
-    bits = np.zeros((blocks * lanes, taps, stride * 8), np.uint8)
-    bits[:out, :, :channels] = weights < 0
-    rows = np.packbits(bits, axis=2, bitorder="little").reshape(blocks, lanes, taps * stride)
-    return np.ascontiguousarray(rows.transpose(0, 2, 1)).reshape(-1)
+    bits = np.zeros((planes, blocks * lanes, taps, stride * 8), np.uint8)
+    bits[:, :out, :, :channels] = _planes(weights, planes)
+    rows = np.packbits(bits, axis=3, bitorder="little").reshape(planes, blocks, lanes, taps * stride)
+    return np.ascontiguousarray(rows.transpose(1, 3, 0, 2)).reshape(-1)
+
+
+def _planes(weights: NDArray[np.int8], planes: int) -> NDArray[np.bool_]:
+    return np.stack([weights < 0, weights != 0][:planes])
 
 
 def pack_pair_major(weights: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -27,6 +34,21 @@ def pack_pair_major(weights: NDArray[np.int8]) -> NDArray[np.int8]:
     rows = np.zeros((blocks * 8, pairs * 2), np.int8)
     rows[:out, : taps * channels] = weights.reshape(out, -1)
     return np.ascontiguousarray(rows.reshape(blocks, 8, pairs, 2).transpose(0, 2, 1, 3)).reshape(-1)
+
+
+def pack_small(weights: NDArray[np.int8], form: Weights) -> NDArray[np.uint8]:
+    """Weights [O, taps, C] of fewer than 8 bits to flat pair-major bytes: [blocks][pairs][2 * bits], the order of `pack_pair_major` within.
+
+    Bits and trits: planes of 16 bits, as `pack_lane_major` has them; masks: bit 1 = 1.
+    INT4: nibbles in two's complement, the first one lower.
+    """
+    pairs = pack_pair_major(weights).reshape(-1, 16)
+    if form == Weights.INT4:
+        nibbles = pairs.view(np.uint8) & 15
+        return np.asarray(nibbles[:, ::2] | nibbles[:, 1::2] << 4, np.uint8).reshape(-1)
+    parts = _planes(pairs, 2)[1:] if form == Weights.MASKS else _planes(pairs, WEIGHT_BITS[form])
+    planes = np.packbits(parts, axis=2, bitorder="little")
+    return np.ascontiguousarray(planes.transpose(1, 0, 2)).reshape(-1)
 
 
 def pack_channel_mask(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ enum { MOST_MACS = 1 << 24, MOST_MEMORY = 1 << 24 };
 static void make_input(qd_tensor t, uint32_t state, uint8_t *to) {
     for (size_t i = 0; i < t.bytes; i++) {
         state = state * 1664525u + 1013904223u;
-        to[i] = t.dtype == QD_BITS ? 0 : (uint8_t)(state >> 24);
+        to[i] = t.dtype == QD_BITS || t.dtype == QD_TRITS ? 0 : (uint8_t)(state >> 24);
     }
 }
 

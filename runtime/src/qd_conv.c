@@ -31,6 +31,7 @@ typedef struct conv {
     int one_zero;                 /* all zero points are equal */
     const uint8_t *weights;
     const int32_t *thresholds;
+    qd_small_form form;           /* of small weights on integers */
     qd_level_table levels;
     uint8_t *patch;               /* scratch: QD_TILE_PIXELS rows of shape.patch bytes */
     int32_t *acc;                 /* scratch: QD_TILE_PIXELS rows of shape.acc_stride */
@@ -93,9 +94,9 @@ static void copy_row(uint8_t *to, const uint8_t *from, size_t n) {
     if (n & 1) *to = *from;
 }
 
-/* The stretches of a patch that rows x columns cover; one if the rows are whole. */
+/* The stretches of a plane of a patch that rows x columns cover; one if the rows are whole. */
 static size_t make_runs(const conv *v, taps rows, taps columns, qd_run_span *runs) {
-    const size_t row_bytes = v->kernel_w * v->shape.pixel;
+    const size_t tap = v->shape.pixel / v->shape.planes, row_bytes = v->kernel_w * tap;
     size_t ky, n = 0;
     if (columns.to - columns.from == v->kernel_w) {
         runs[0].from = (uint32_t)(rows.from * row_bytes);
@@ -103,8 +104,8 @@ static size_t make_runs(const conv *v, taps rows, taps columns, qd_run_span *run
         return 1;
     }
     for (ky = rows.from; ky < rows.to; ky++, n++) {
-        runs[n].from = (uint32_t)(ky * row_bytes + columns.from * v->shape.pixel);
-        runs[n].length = (uint32_t)((columns.to - columns.from) * v->shape.pixel);
+        runs[n].from = (uint32_t)(ky * row_bytes + columns.from * tap);
+        runs[n].length = (uint32_t)((columns.to - columns.from) * tap);
     }
     return n;
 }
@@ -145,8 +146,14 @@ static void multiply_bits(const conv *v, const tile *t, taps rows, taps columns,
         }
     }
     for (b = 0; b < v->shape.blocks; b++) {
-        v->job->kernels->bits(v->weights + b * (size_t)v->shape.row * v->shape.lanes, v->shape.lanes, patch, stride, t->n,
-                              runs, n_runs, bits, v->acc + b * v->shape.lanes, v->shape.acc_stride);
+        const uint8_t *weights = v->weights + b * (size_t)v->shape.block;
+        int32_t *acc = v->acc + b * v->shape.lanes;
+        if (v->shape.planes == 1 && v->shape.bits == 1) {
+            v->job->kernels->bits(weights, v->shape.lanes, patch, stride, t->n, runs, n_runs, bits, acc, v->shape.acc_stride);
+        } else {
+            v->job->kernels->trits(weights, v->shape.bits, v->shape.lanes, patch, v->shape.planes, stride, t->n, runs, n_runs,
+                                   acc, v->shape.acc_stride);
+        }
     }
 }
 
@@ -173,7 +180,6 @@ static void multiply_int8(const conv *v, const tile *t, taps rows, taps columns)
     const int whole = rows.to - rows.from == v->kernel_h && columns.to - columns.from == v->kernel_w;
     const size_t run = (columns.to - columns.from) * v->c;
     size_t stride = (size_t)v->shape.patch, i, ky, b;
-    const int8_t *weights = (const int8_t *)v->weights;
     const void *patch = NULL;
     /* An odd K reads one element more than the patch has: harmless times a zero weight, but it may lie past the arena. */
     if (v->job->in.dtype == QD_I16 && elements == v->shape.k) patch = patches_in_place(v, t, rows, columns, &stride);
@@ -191,8 +197,15 @@ static void multiply_int8(const conv *v, const tile *t, taps rows, taps columns)
         }
     }
     for (b = 0; b < v->shape.blocks; b++) {
-        v->job->kernels->int8(weights + b * elements * 8, elements / 2, (const int16_t *)patch, stride / 2, t->n,
-                              v->acc + b * 8, v->shape.acc_stride);
+        const uint8_t *weights = v->weights + b * (size_t)v->shape.block;
+        int32_t *acc = v->acc + b * 8;
+        if (v->shape.bits == 8) {
+            v->job->kernels->int8((const int8_t *)weights, elements / 2, (const int16_t *)patch, stride / 2, t->n, acc,
+                                  v->shape.acc_stride);
+        } else {
+            v->job->kernels->small(weights, v->form, elements / 2, (const int16_t *)patch, stride / 2, t->n, acc,
+                                   v->shape.acc_stride);
+        }
     }
 }
 
@@ -232,7 +245,7 @@ static void finish(const conv *v, const int32_t *acc, size_t pixel_index) {
 
 /* Output pixels [y0, y1) x [x0, x1), which all have the same taps. */
 static void run_rectangle(const conv *v, size_t y0, size_t y1, taps rows, size_t x0, size_t x1, taps columns) {
-    const int is_bits = v->job->op->weights == QD_WEIGHTS_BITS;
+    const int is_bits = v->shape.lane_major;
     qd_run_span runs[QD_MAX_PATCH_RUNS];
     const size_t n_runs = is_bits ? make_runs(v, rows, columns, runs) : 0;
     size_t y = y0, x = x0, i;
@@ -276,7 +289,8 @@ static int run_map(const conv *v) {
     qd_band rows[QD_MAX_BANDS], columns[QD_MAX_BANDS];
     qd_map map;
     if (!job->kernels->map || !QD_CONSTANTS_IN_PLACE || job->op->epilogue > QD_STREAMED) return 0;
-    if (job->in.dtype == QD_BITS ? job->op->weights != QD_WEIGHTS_BITS : job->in.dtype != QD_U8) return 0;
+    if (job->in.dtype == QD_BITS ? job->op->weights != QD_WEIGHTS_BITS
+                                 : job->in.dtype != QD_U8 || job->op->weights != QD_WEIGHTS_INT8) return 0;
     map.n_rows = make_bands(job->out.h, v->stride_h, v->top, v->kernel_h, v->h, rows);
     map.n_columns = make_bands(job->out.w, v->stride_w, v->left, v->kernel_w, v->w, columns);
     if (map.n_rows == 0 || map.n_columns == 0) return 0;
@@ -333,6 +347,7 @@ void qd_run_conv(const qd_job *job) {
     v.patch = job->arena + op->scratch;
     v.acc = (int32_t *)(void *)(v.patch + QD_TILE_PIXELS * (size_t)v.shape.patch);
     v.add = qd_second_input(job);
+    v.form = op->weights == QD_WEIGHTS_MASKS ? QD_SMALL_MASKS : (qd_small_form)v.shape.bits;
     v.steps = NULL;
     if (op->epilogue == QD_LEVELS) v.levels = qd_levels_of(job);
     if (op->epilogue == QD_STREAMED) {

@@ -10,6 +10,8 @@ typedef struct qd_kernels {
     qd_map_kernel map; /* or null */
     qd_bits_kernel bits;
     qd_int8_kernel int8;
+    qd_trits_kernel trits;
+    qd_small_kernel small;
     qd_pack_kernel pack;
     qd_levels_kernel levels;
     qd_sign_kernel sign;

@@ -15,7 +15,7 @@ enum {
 };
 
 enum { QD_ACCUMULATORS = 0, QD_THRESHOLD = 1, QD_STREAMED = 2, QD_LEVELS = 3 /* since 1.2 */ };
-enum { QD_WEIGHTS_BITS = 1, QD_WEIGHTS_INT8 = 2 };
+enum { QD_WEIGHTS_BITS = 1, QD_WEIGHTS_INT8 = 2, QD_WEIGHTS_TRITS = 3, QD_WEIGHTS_INT4 = 4, QD_WEIGHTS_MASKS = 5 /* from 3 on since 1.2 */ };
 
 enum {
     QD_STEP_SCALE = 1,

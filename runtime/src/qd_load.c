@@ -88,9 +88,21 @@ size_t qd_element_bytes(uint8_t dtype) {
     }
 }
 
+size_t qd_plane_bytes(uint32_t c) { return c <= 8 ? 1 : c <= 16 ? 2 : c <= 32 ? 4 : 8 * (((size_t)c + 63) / 64); }
+
 size_t qd_pixel_bytes(uint8_t dtype, uint32_t c) {
-    if (dtype != QD_BITS) return qd_element_bytes(dtype) * c;
-    return c <= 8 ? 1 : c <= 16 ? 2 : c <= 32 ? 4 : 8 * (((size_t)c + 63) / 64);
+    if (dtype == QD_BITS) return qd_plane_bytes(c);
+    return dtype == QD_TRITS ? 2 * qd_plane_bytes(c) : qd_element_bytes(dtype) * c;
+}
+
+static size_t weight_bits(uint8_t weights) {
+    switch (weights) {
+    case QD_WEIGHTS_BITS:
+    case QD_WEIGHTS_MASKS: return 1;
+    case QD_WEIGHTS_TRITS: return 2;
+    case QD_WEIGHTS_INT4: return 4;
+    default: return 8;
+    }
 }
 
 qd_conv_shape qd_shape_of_conv(const qd_op *op, const qd_buffer *in, const qd_buffer *out) {
@@ -98,14 +110,19 @@ qd_conv_shape qd_shape_of_conv(const qd_op *op, const qd_buffer *in, const qd_bu
     shape.taps = (size_t)op->kernel_h * op->kernel_w;
     shape.pixel = qd_pixel_bytes(in->dtype, in->c);
     shape.k = (uint64_t)shape.taps * in->c;
-    if (op->weights == QD_WEIGHTS_BITS) {
+    shape.planes = in->dtype == QD_BITS ? 1 : in->dtype == QD_TRITS ? 2 : 0;
+    shape.bits = weight_bits(op->weights);
+    shape.lane_major = shape.planes != 0 && shape.bits <= 2;
+    if (shape.lane_major) {
         shape.lanes = out->c <= 16 ? 16 : 32;
-        shape.row = (uint64_t)shape.taps * shape.pixel;
-        shape.patch = shape.row;
+        shape.row = (uint64_t)shape.taps * shape.pixel / shape.planes;
+        shape.patch = shape.row * shape.planes;
+        shape.block = shape.row * shape.lanes * shape.bits;
     } else {
         shape.lanes = 8;
         shape.row = (shape.k + 1) / 2 * 2;
         shape.patch = 2 * shape.row;
+        shape.block = shape.row * shape.bits; /* times eight channels, in bytes of eight bits */
     }
     shape.blocks = ((size_t)out->c + shape.lanes - 1) / shape.lanes;
     shape.patch = (shape.patch + 63) / 64 * 64;

@@ -41,6 +41,8 @@ qd_buffer qd_load_buffer(const qd_model *model, uint32_t index);
 qd_constant qd_load_constant(const qd_model *model, uint32_t index);
 qd_op qd_load_op(const qd_model *model, uint32_t index);
 
+/* Bytes of a bit-plane of a pixel. */
+size_t qd_plane_bytes(uint32_t c);
 /* Bytes of a pixel, 0 for an unknown type. c <= QD_MAX_CHANNELS. */
 size_t qd_pixel_bytes(uint8_t dtype, uint32_t c);
 /* Bytes of an element, 0 for bits and unknown types. */
@@ -55,10 +57,14 @@ static inline const void *qd_constant_data(const qd_model *model, uint16_t index
 typedef struct qd_conv_shape {
     size_t taps;       /* kernel_h * kernel_w */
     size_t pixel;      /* bytes of an input pixel */
+    size_t planes;     /* bit-planes of the input: 1 bits, 2 trits, 0 others */
+    size_t bits;       /* of a weight */
+    int lane_major;    /* bits or trits times bits or trits */
     uint64_t k;        /* taps * channels: terms of an accumulator */
     size_t lanes;      /* output channels of a weight block */
     size_t blocks;     /* weight blocks */
-    uint64_t row;      /* bits: bytes of a patch; int8: elements, K rounded up to even */
+    uint64_t row;      /* lane-major: bytes of a plane of a patch; else elements, K rounded up to even */
+    uint64_t block;    /* bytes of a weight block */
     uint64_t patch;    /* bytes of a patch, rounded up to 64 */
     size_t acc_stride; /* O rounded up to 32 */
 } qd_conv_shape;

@@ -20,6 +20,8 @@ void qd_run_bit_pool(const qd_job *job) {
     void *out = qd_memory(job, &job->out);
     if (job->in.dtype == QD_BITS) {
         qd_bit_pool_ref(&window, (const uint8_t *)in, qd_pixel_bytes(QD_BITS, job->in.c), mask, (uint8_t *)out);
+    } else if (job->in.dtype == QD_TRITS) {
+        qd_trit_pool_ref(&window, (const uint8_t *)in, qd_pixel_bytes(QD_TRITS, job->in.c), mask, (uint8_t *)out);
     } else {
         qd_level_pool_ref(&window, (const int8_t *)in, job->in.c, mask, (int8_t *)out);
     }

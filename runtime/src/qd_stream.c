@@ -99,13 +99,36 @@ void qd_run_sign(const qd_job *job) {
     }
 }
 
+/* To ternary digits, a piece of channels at a time. */
+static void quantize_trits(const qd_job *job, float scale, int32_t low, int32_t high) {
+    const size_t channels = job->in.c, pixels = (size_t)job->in.h * job->in.w, pixel = qd_pixel_bytes(QD_TRITS, job->in.c);
+    const float *reals = (const float *)qd_memory(job, &job->in);
+    const int32_t *integers = (const int32_t *)qd_memory(job, &job->in);
+    uint8_t *out = (uint8_t *)qd_memory(job, &job->out);
+    for (size_t i = 0; i < pixels; i++, out += pixel) {
+        memset(out, 0, pixel);
+        for (size_t c = 0; c < channels; c += QD_PIECE) {
+            const size_t n = channels - c < QD_PIECE ? channels - c : QD_PIECE;
+            int8_t digits[QD_PIECE];
+            if (job->in.dtype == QD_F32) {
+                qd_quantize_f32_i8_ref(reals + i * channels + c, n, scale, low, high, digits);
+            } else {
+                qd_quantize_i32_i8_ref(integers + i * channels + c, n, scale, low, high, digits);
+            }
+            qd_pack_trits_ref(digits, n, out + c / 4);
+        }
+    }
+}
+
 void qd_run_quantize(const qd_job *job) {
     const size_t n = (size_t)job->in.h * job->in.w * job->in.c;
     const float scale = real(job->op->reals[0]);
     const int32_t low = job->op->range[0], high = job->op->range[1];
     const void *in = qd_memory(job, &job->in);
     void *out = qd_memory(job, &job->out);
-    if (job->in.dtype == QD_F32) {
+    if (job->out.dtype == QD_TRITS) {
+        quantize_trits(job, scale, low, high);
+    } else if (job->in.dtype == QD_F32) {
         if (job->out.dtype == QD_I8) {
             qd_quantize_f32_i8_ref((const float *)in, n, scale, low, high, (int8_t *)out);
         } else {

@@ -116,7 +116,7 @@ static int check_constants(const qd_model *model, uint64_t at, qd_error *error) 
 static qd_status buffer_problem(const qd_model *model, const qd_buffer *buffer) {
     uint64_t bytes;
     if (buffer->reserved != 0) return QD_RESERVED;
-    if (buffer->dtype < QD_U8 || buffer->dtype > QD_BITS) return QD_DTYPE;
+    if (buffer->dtype < QD_U8 || buffer->dtype > (model->minor < 2 ? QD_BITS : QD_TRITS)) return QD_DTYPE;
     if (buffer->h < 1 || buffer->h > QD_MAX_SIDE || buffer->w < 1 || buffer->w > QD_MAX_SIDE || buffer->c < 1 ||
         buffer->c > QD_MAX_CHANNELS) {
         return QD_DIMENSIONS;

@@ -7,17 +7,20 @@ static const uint8_t *weights_of(const qd_subject *s) {
     return (const uint8_t *)qd_constant_data(s->model, s->op->constants[QD_C_WEIGHTS]);
 }
 
-/* Lane-major bits: lanes past O and bits past C must be 0, for kernels count them. */
-static int bits_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
+/* Lane-major bits and trits: lanes past O and bits past C must be 0, for kernels count them; so must signs of zeros. */
+static int lanes_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
+    const size_t plane = shape->pixel / shape->planes;
     const uint8_t *w = weights_of(s);
     for (size_t b = 0; b < shape->blocks; b++) {
         const size_t used_lanes = s->out.c - b * shape->lanes; /* may exceed the lanes of the block */
         for (size_t t = 0; t < shape->taps; t++) {
-            for (size_t j = 0; j < shape->pixel; j++) {
+            for (size_t j = 0; j < plane; j++, w += shape->lanes * shape->bits) {
                 const size_t used_bits = s->in.c > 8 * j ? s->in.c - 8 * j : 0;
                 const unsigned spare = used_bits >= 8 ? 0u : 0xFFu << used_bits & 0xFFu;
-                for (size_t l = 0; l < shape->lanes; l++, w++) {
-                    if ((*w & (l < used_lanes ? spare : 0xFFu)) != 0) return 0;
+                for (size_t l = 0; l < shape->lanes; l++) {
+                    const unsigned mask = shape->bits == 2 ? w[shape->lanes + l] : 0xFFu;
+                    const unsigned free = l < used_lanes ? spare : 0xFFu;
+                    if ((w[l] & free) != 0 || (w[l] & ~mask) != 0 || (shape->bits == 2 && (mask & free) != 0)) return 0;
                 }
             }
         }
@@ -25,14 +28,23 @@ static int bits_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
     return 1;
 }
 
-/* Pair-major int8: channels past O and the element past an odd K must be 0. */
-static int int8_is_clean(const qd_subject *s, const qd_conv_shape *shape) {
+/* Weight j, 0..15, of a pair of eight channels as it is stored: 0 if and only if all of its bits are; 0xFF: a sign of a zero. */
+static unsigned stored_weight(const uint8_t *w, size_t bits, size_t j) {
+    const unsigned sign = w[j / 8] >> j % 8 & 1u, mask = bits == 2 ? w[2 + j / 8] >> j % 8 & 1u : 1u;
+    if (bits == 8) return w[j];
+    if (bits == 4) return w[j / 2] >> 4 * (j % 2) & 15u;
+    return sign > mask ? 0xFFu : bits == 2 ? mask : sign;
+}
+
+/* Pair-major: channels past O and the element past an odd K must be 0; so must signs of zeros. */
+static int pairs_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
     const uint8_t *w = weights_of(s);
     for (size_t b = 0; b < shape->blocks; b++) {
-        const size_t used_lanes = s->out.c - b * 8;
-        for (uint64_t k = 0; k < shape->row; k += 2) {
-            for (size_t l = 0; l < 8; l++, w += 2) {
-                if (l >= used_lanes ? (w[0] | w[1]) != 0 : (k + 1 >= shape->k && w[1] != 0)) return 0;
+        for (uint64_t k = 0; k < shape->row; k += 2, w += 2 * shape->bits) {
+            for (size_t j = 0; j < 16; j++) {
+                const int spare = b * 8 + j / 2 >= s->out.c || k + j % 2 >= shape->k;
+                const unsigned stored = spare || shape->bits == 2 ? stored_weight(w, shape->bits, j) : 0u;
+                if (spare ? stored != 0 : stored == 0xFFu) return 0;
             }
         }
     }
@@ -55,15 +67,16 @@ static int zero_points_fit(qd_subject *s) {
 static int levels_fit(qd_subject *s) {
     const uint16_t index = s->op->constants[QD_C_THRESHOLDS];
     const int32_t low = s->op->range[1];
+    const int32_t least = s->out.dtype == QD_I8 ? -128 : -1, most = s->out.dtype == QD_I8 ? 127 : 1;
     const uint32_t channels = s->out.c;
     qd_constant constant;
     qd_cursor in;
     if (s->model->minor < 2) return qd_fail(s, QD_VARIANT);
-    if (s->out.dtype != QD_I8) return qd_fail(s, QD_DTYPE);
+    if (s->out.dtype != QD_I8 && s->out.dtype != QD_TRITS) return qd_fail(s, QD_DTYPE);
     if (index == QD_NONE) return qd_fail(s, QD_CONSTANT);
     constant = qd_load_constant(s->model, index);
     if (constant.dtype != QD_I32 || constant.count % channels != 0) return qd_fail(s, QD_CONSTANT);
-    if (low < -128 || low > 126 || constant.count / channels > (uint32_t)(127 - low)) return qd_fail(s, QD_RANGE);
+    if (low < least || low >= most || constant.count / channels > (uint32_t)(most - low)) return qd_fail(s, QD_RANGE);
     in.p = (const uint8_t *)qd_constant_data(s->model, index);
     in.end = s->model->data + s->model->size;
     in.failed = 0;
@@ -91,17 +104,33 @@ static int epilogue_fits(qd_subject *s) {
     }
 }
 
+/* Which weights go with which input. */
+static int weights_fit(qd_subject *s) {
+    const uint8_t in = s->in.dtype, weights = s->op->weights;
+    const int integers = in == QD_U8 || in == QD_I8 || in == QD_I16;
+    if (!integers && in != QD_BITS && in != QD_TRITS) return qd_fail(s, QD_DTYPE);
+    if (s->model->minor < 2) return weights == (integers ? QD_WEIGHTS_INT8 : QD_WEIGHTS_BITS) ? 1 : qd_fail(s, QD_VARIANT);
+    if (weights == QD_WEIGHTS_BITS || weights == QD_WEIGHTS_TRITS) return 1;
+    return integers && weights >= QD_WEIGHTS_INT8 && weights <= QD_WEIGHTS_MASKS ? 1 : qd_fail(s, QD_VARIANT);
+}
+
+/* No sum leaves what its kernels hold: 16 bits for bits and trits, else 32. */
+static int sums_fit(qd_subject *s, const qd_conv_shape *shape) {
+    const uint64_t input = s->in.dtype == QD_U8 ? 255 : s->in.dtype == QD_I8 ? 128 : 32768;
+    const uint64_t weight = shape->bits <= 2 ? 1 : shape->bits == 4 ? 8 : 128;
+    const uint64_t most = shape->lane_major ? (shape->planes == 1 && shape->bits == 1 ? 65535 : 32767) : INT32_MAX / (input * weight);
+    return shape->k <= most ? 1 : qd_fail(s, QD_ACCUMULATOR);
+}
+
 int qd_check_conv(qd_subject *s) {
     const qd_op *op = s->op;
-    const int is_bits = s->in.dtype == QD_BITS;
     const unsigned stream_slots = QD_STREAM_SLOTS;
     unsigned slots = 1u << QD_C_WEIGHTS;
     qd_conv_shape shape;
 
     if (!qd_only_fields(s, QD_F_CONV | QD_F_WINDOW | QD_F_PADDING | QD_F_STEPS | QD_F_REALS | QD_F_RANGE)) return 0;
     if (op->range[0] != 0 || (op->range[1] != 0 && op->epilogue != QD_LEVELS)) return qd_fail(s, QD_RESERVED);
-    if (op->weights != (is_bits ? QD_WEIGHTS_BITS : QD_WEIGHTS_INT8)) return qd_fail(s, QD_VARIANT);
-    if (!is_bits && s->in.dtype != QD_U8 && s->in.dtype != QD_I8 && s->in.dtype != QD_I16) return qd_fail(s, QD_DTYPE);
+    if (!weights_fit(s)) return 0;
     if (op->dilation_h != 1 || op->dilation_w != 1 || op->groups != 1) return qd_fail(s, QD_WINDOW);
     if (!qd_window_fits(s, 1)) return 0;
 
@@ -111,21 +140,14 @@ int qd_check_conv(qd_subject *s) {
     if (!qd_only_constants(s, slots) || !epilogue_fits(s)) return 0;
 
     shape = qd_shape_of_conv(op, &s->in, &s->out);
-    if (is_bits) {
-        if (shape.k > 65535) return qd_fail(s, QD_ACCUMULATOR);
-        if ((op->left | op->right) != 0 && op->kernel_h > QD_MAX_PATCH_RUNS) return qd_fail(s, QD_LIMIT);
-    } else {
-        const uint64_t largest = s->in.dtype == QD_U8 ? 255 : s->in.dtype == QD_I8 ? 128 : 32768;
-        if (shape.k > INT32_MAX / (largest * 128)) return qd_fail(s, QD_ACCUMULATOR);
-    }
-    if (!qd_constant_is(s, QD_C_WEIGHTS, is_bits ? QD_U8 : QD_I8, qd_product(shape.row, shape.blocks * shape.lanes))) {
-        return 0;
-    }
-    if (is_bits ? !bits_are_clean(s, &shape) : !int8_is_clean(s, &shape)) return qd_fail(s, QD_SPARE);
+    if (!sums_fit(s, &shape)) return 0;
+    if (shape.lane_major && (op->left | op->right) != 0 && op->kernel_h > QD_MAX_PATCH_RUNS) return qd_fail(s, QD_LIMIT);
+    if (!qd_constant_is(s, QD_C_WEIGHTS, shape.bits == 8 ? QD_I8 : QD_U8, qd_product(shape.block, shape.blocks))) return 0;
+    if (shape.lane_major ? !lanes_are_clean(s, &shape) : !pairs_are_clean(s, &shape)) return qd_fail(s, QD_SPARE);
     if (s->in.dtype == QD_U8 && !zero_points_fit(s)) return 0;
     if (op->scratch_bytes != 4 * shape.patch + 16 * (uint64_t)shape.acc_stride) return qd_fail(s, QD_SCRATCH);
 
     s->macs = qd_product((uint64_t)s->out.h * s->out.w, shape.k * s->out.c);
-    s->work = qd_product((uint64_t)s->out.h * s->out.w, shape.row * (is_bits ? 8 : 1) * shape.blocks * shape.lanes);
+    s->work = qd_product((uint64_t)s->out.h * s->out.w, shape.row * (shape.lane_major ? 8 : 1) * shape.blocks * shape.lanes);
     return 1;
 }

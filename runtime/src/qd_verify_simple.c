@@ -26,10 +26,10 @@ static int check_pool(qd_subject *s) {
 }
 
 int qd_check_bit_pool(qd_subject *s) {
-    const int levels = s->in.dtype == QD_I8 && s->model->minor >= 2;
+    const int levels = (s->in.dtype == QD_I8 || s->in.dtype == QD_TRITS) && s->model->minor >= 2;
     if (s->in.dtype != QD_BITS && !levels) return qd_fail(s, QD_DTYPE);
     return qd_only_constants(s, 1u << QD_C_MASK) && check_pool(s) &&
-           qd_constant_is(s, QD_C_MASK, QD_U8, qd_pixel_bytes(QD_BITS, s->in.c));
+           qd_constant_is(s, QD_C_MASK, QD_U8, qd_plane_bytes(s->in.c));
 }
 
 int qd_check_max_pool(qd_subject *s) {
@@ -39,10 +39,11 @@ int qd_check_max_pool(qd_subject *s) {
 
 int qd_check_quantize(qd_subject *s) {
     const qd_op *op = s->op;
-    const int32_t least = s->out.dtype == QD_I8 ? -128 : -32768, most = s->out.dtype == QD_I8 ? 127 : 32767;
+    const int trits = s->out.dtype == QD_TRITS;
+    const int32_t least = trits ? -1 : s->out.dtype == QD_I8 ? -128 : -32768, most = trits ? 1 : s->out.dtype == QD_I8 ? 127 : 32767;
     if (!one_input(s) || !qd_only_fields(s, QD_F_REALS | QD_F_RANGE) || !qd_only_constants(s, 0)) return 0;
     if (s->in.dtype != QD_F32 && s->in.dtype != QD_I32) return qd_fail(s, QD_DTYPE);
-    if (s->out.dtype != QD_I8 && s->out.dtype != QD_I16) return qd_fail(s, QD_DTYPE);
+    if (s->out.dtype != QD_I8 && s->out.dtype != QD_I16 && !trits) return qd_fail(s, QD_DTYPE);
     if (op->reals[1] != 0) return qd_fail(s, QD_RESERVED);
     /* The scale as a bit pattern: positive and finite means between the least subnormal and below infinity. */
     if (op->reals[0] == 0 || op->reals[0] >= 0x7F800000u) return qd_fail(s, QD_RANGE);
@@ -65,7 +66,7 @@ int qd_check_concat(qd_subject *s) {
     uint64_t channels = 0;
     if (!qd_only_fields(s, 0) || !qd_only_constants(s, 0)) return 0;
     if (s->op->n_inputs < 2) return qd_fail(s, QD_INPUTS);
-    if (s->out.dtype == QD_BITS) return qd_fail(s, QD_DTYPE);
+    if (s->out.dtype == QD_BITS || s->out.dtype == QD_TRITS) return qd_fail(s, QD_DTYPE);
     for (int i = 0; i < s->op->n_inputs; i++) {
         const qd_buffer in = qd_load_buffer(s->model, s->op->inputs[i]);
         if (in.dtype != s->out.dtype) return qd_fail(s, QD_DTYPE);

@@ -13,12 +13,13 @@ static uint8_t input[MOST * 2];
 static int16_t zero[CHANNELS];
 
 typedef struct geometry {
-    uint32_t dtype, h, w, c, o, kernel[2], stride[2], padding[4], oh, ow;
+    uint32_t dtype, weights, h, w, c, o, kernel[2], stride[2], padding[4], oh, ow;
 } geometry;
 
 static int make_geometry(geometry *g) {
-    static const uint32_t types[] = {1, 2, 3, 6, 6, 6};
-    g->dtype = types[random_in(0, 5)];
+    static const uint32_t types[] = {1, 2, 3, 6, 6, 7, 7}, weights[] = {1, 3, 4, 2, 5};
+    g->dtype = types[random_in(0, 6)];
+    g->weights = weights[random_in(0, g->dtype >= 6 ? 1 : 4)];
     g->h = (uint32_t)random_in(1, SIDE);
     g->w = (uint32_t)random_in(1, SIDE);
     g->c = (uint32_t)random_in(1, random_in(0, 1) ? CHANNELS : 9);
@@ -40,7 +41,7 @@ static int make_geometry(geometry *g) {
 
 /* Random input: as the file format has it in `input`, as numbers in `x`. */
 static void make_input(const geometry *g) {
-    const uint32_t s = w_pixel(6, g->c);
+    const uint32_t s = w_pixel(g->dtype, g->c);
     memset(input, 0, sizeof input);
     for (uint32_t i = 0; i < g->h * g->w * g->c; i++) {
         const uint32_t pixel = i / g->c, c = i % g->c;
@@ -54,6 +55,10 @@ static void make_input(const geometry *g) {
             const int16_t value = (int16_t)random_in(-32768, 32767);
             memcpy(input + 2 * i, &value, 2);
             x[i] = value;
+        } else if (g->dtype == 7) {
+            x[i] = random_in(-1, 1);
+            input[pixel * s + c / 8 * 2] |= (uint8_t)((x[i] < 0) << c % 8);
+            input[pixel * s + c / 8 * 2 + 1] |= (uint8_t)((x[i] != 0) << c % 8);
         } else {
             x[i] = random_in(0, 1) ? -1 : 1;
             if (x[i] < 0) input[pixel * s + c / 8] |= (uint8_t)(1u << c % 8);
@@ -82,8 +87,8 @@ static void convolve(const geometry *g) {
 }
 
 /* The output that the operator's epilogue makes of `wanted`, in `expected`; a stream has none: families are compared with one another. */
-static uint32_t expect(const geometry *g, uint32_t epilogue, const int32_t *thresholds) {
-    const uint32_t pixels = g->oh * g->ow, bytes = w_pixel(6, g->o);
+static uint32_t expect(const geometry *g, uint32_t epilogue, uint32_t dtype, const int32_t *thresholds) {
+    const uint32_t pixels = g->oh * g->ow, bytes = w_pixel(dtype, g->o);
     if (epilogue == 0) {
         memcpy(expected, wanted, 4 * (size_t)pixels * g->o);
         return 4 * pixels * g->o;
@@ -91,7 +96,12 @@ static uint32_t expect(const geometry *g, uint32_t epilogue, const int32_t *thre
     memset(expected, 0, (size_t)pixels * bytes);
     for (uint32_t i = 0; i < pixels * g->o; i++) {
         const uint32_t c = i % g->o;
-        if (wanted[i] < thresholds[c]) expected[i / g->o * bytes + c / 8] |= (uint8_t)(1u << c % 8);
+        const int level = (wanted[i] >= thresholds[c]) + (epilogue == 3 && wanted[i] >= thresholds[g->o + c]) - 1;
+        uint8_t *pixel = (uint8_t *)expected + i / g->o * bytes;
+        if (dtype == 6 && level < 0) pixel[c / 8] |= (uint8_t)(1u << c % 8);
+        if (dtype == 7 && level < 0) pixel[c / 8 * 2] |= (uint8_t)(1u << c % 8);
+        if (dtype == 7 && level != 0) pixel[c / 8 * 2 + 1] |= (uint8_t)(1u << c % 8);
+        if (dtype == 2) ((int8_t *)pixel)[c] = (int8_t)level;
     }
     return pixels * bytes;
 }
@@ -111,40 +121,52 @@ static void add_stream(writer *w, w_op *op, uint32_t channels) {
     if (op->steps & 64) op->constants[7] = w_constant(w, 5, channels, slope);
 }
 
+/* Of kind 1: bits, 2: int8, 3: trits, 4: int4, 5: masks. */
+static int8_t random_weight(uint32_t kind) {
+    if (kind == 1) return random_in(0, 1) ? 1 : -1;
+    if (kind == 5) return (int8_t)random_in(0, 1);
+    return (int8_t)(kind == 2 ? random_in(-128, 127) : kind == 3 ? random_in(-1, 1) : random_in(-8, 7));
+}
+
 static void one(const geometry *g) {
     static writer w;
-    static int32_t thresholds[80];
-    const uint32_t taps = g->kernel[0] * g->kernel[1], k = taps * g->c, epilogue = (uint32_t)random_in(0, 2);
-    const int bits = g->dtype == 6;
-    const uint32_t patch = bits ? taps * w_pixel(6, g->c) : 2 * (k + k % 2);
-    static const uint32_t result[] = {4, 6, 5};
+    static int32_t thresholds[80 * 2];
+    const uint32_t taps = g->kernel[0] * g->kernel[1], k = taps * g->c, epilogue = (uint32_t)random_in(0, 3);
+    const int planes = g->dtype >= 6, to_trits = random_in(0, 1);
+    const uint32_t patch = planes ? taps * w_pixel(g->dtype, g->c) : 2 * (k + k % 2);
+    const uint32_t result[] = {4, 6, 5, to_trits ? 7 : 2};
     uint32_t bytes, size, out, first;
     qd_model model;
     qd_error error;
     w_op op;
 
-    if (!bits && k > INT32_MAX / 128 / (g->dtype == 1 ? 255 : g->dtype == 2 ? 128 : 32768)) return;
+    if (!planes && k > INT32_MAX / 128 / (g->dtype == 1 ? 255 : g->dtype == 2 ? 128 : 32768)) return;
     memset(&w, 0, sizeof w);
     w_buffer(&w, g->dtype, g->h, g->w, g->c);
     out = first = w_buffer(&w, result[epilogue], g->oh, g->ow, g->o);
     op = w_op_new(1, 0, first);
-    for (uint32_t i = 0; i < g->o * k; i++) plain[i] = (int8_t)(bits ? (random_in(0, 1) ? 1 : -1) : random_in(-128, 127));
-    bytes = bits ? w_pack_bits(plain, g->o, taps, g->c, (uint8_t *)packed) : w_pack_int8(plain, g->o, k, packed);
+    for (uint32_t i = 0; i < g->o * k; i++) plain[i] = random_weight(g->weights);
+    if (planes && g->weights == 1) bytes = w_pack_bits(plain, g->o, taps, g->c, (uint8_t *)packed);
+    else if (planes) bytes = w_pack_trits(plain, g->o, taps, g->c, (uint8_t *)packed);
+    else if (g->weights == 2) bytes = w_pack_int8(plain, g->o, k, packed);
+    else bytes = w_pack_small(plain, g->weights, g->o, k, (uint8_t *)packed);
     for (uint32_t c = 0; c < g->c; c++) zero[c] = (int16_t)(c > 0 && g->h % 2 ? zero[0] : random_in(0, 255));
-    op.constants[0] = w_constant(&w, bits ? 1 : 2, bytes, packed);
+    op.constants[0] = w_constant(&w, g->weights == 2 ? 2 : 1, bytes, packed);
     if (g->dtype == 1) op.constants[1] = w_constant(&w, 3, g->c, zero);
-    op.weights = bits ? 1 : 2;
+    op.weights = g->weights;
     op.epilogue = epilogue;
     op.scratch_bytes = 4 * align_to(patch, 64) + 16 * align_to(g->o, 32);
     memcpy(op.kernel, g->kernel, sizeof op.kernel);
     memcpy(op.stride, g->stride, sizeof op.stride);
     memcpy(op.padding, g->padding, sizeof op.padding);
-    if (epilogue == 1) {
+    if (epilogue % 2 == 1) {
         for (uint32_t o = 0; o < g->o; o++) {
-            const int32_t range = (int32_t)k * (bits ? 1 : 3000), kind = random_in(0, 9);
+            const int32_t range = (int32_t)k * (planes ? 1 : 3000), kind = random_in(0, 9);
             thresholds[o] = kind == 0 ? INT32_MIN : kind == 1 ? INT32_MAX : random_in(-range, range);
+            thresholds[g->o + o] = kind == 2 ? INT32_MAX : random_in(thresholds[o], kind == 1 ? INT32_MAX : range);
         }
-        op.constants[2] = w_constant(&w, 4, g->o, thresholds);
+        op.constants[2] = w_constant(&w, 4, epilogue == 3 ? 2 * g->o : g->o, thresholds);
+        op.range[1] = epilogue == 3 ? -1 : 0;
     }
     if (epilogue == 2) add_stream(&w, &op, g->o);
     w_add(&w, &op, "conv");
@@ -163,7 +185,7 @@ static void one(const geometry *g) {
     make_input(g);
     convolve(g);
     bytes = 4 * g->oh * g->ow * g->o;
-    if (epilogue < 2) bytes = expect(g, epilogue, thresholds);
+    if (epilogue != 2) bytes = expect(g, epilogue, result[epilogue], thresholds);
     for (int family = QD_REF; family <= QD_FAMILY_COUNT; family++) {
         const qd_family chosen = family == QD_FAMILY_COUNT ? QD_AUTO : (qd_family)family;
         qd_options options = {chosen, NULL, NULL};
@@ -173,8 +195,8 @@ static void one(const geometry *g) {
         CHECK(qd_run(&model, &options, arena, w.arena, input, answer) == QD_OK, "run");
         if (epilogue == 2 && chosen == QD_REF) memcpy(expected, answer, bytes);
         CHECK(memcmp(answer, expected, bytes) == 0,
-              "family %d dtype %u map %ux%ux%u -> %u kernel %ux%u stride %u,%u padding %u %u %u %u epilogue %u", chosen,
-              (unsigned)g->dtype, (unsigned)g->h, (unsigned)g->w, (unsigned)g->c, (unsigned)g->o, (unsigned)g->kernel[0],
+              "family %d dtype %u weights %u map %ux%ux%u -> %u kernel %ux%u stride %u,%u padding %u %u %u %u epilogue %u", chosen,
+              (unsigned)g->dtype, (unsigned)g->weights, (unsigned)g->h, (unsigned)g->w, (unsigned)g->c, (unsigned)g->o, (unsigned)g->kernel[0],
               (unsigned)g->kernel[1], (unsigned)g->stride[0], (unsigned)g->stride[1], (unsigned)g->padding[0],
               (unsigned)g->padding[1], (unsigned)g->padding[2], (unsigned)g->padding[3], (unsigned)epilogue);
         for (size_t i = 0; i < GUARD; i++) CHECK(arena[w.arena + i] == 0xA5, "family %d writes past the arena", chosen);
@@ -182,7 +204,7 @@ static void one(const geometry *g) {
 }
 
 int main(int argc, char **argv) {
-    const int rounds = argc > 1 ? atoi(argv[1]) : 300;
+    const int rounds = argc > 1 ? atoi(argv[1]) : 500;
     for (int i = 0; i < rounds;) {
         geometry g;
         if (!make_geometry(&g)) continue;

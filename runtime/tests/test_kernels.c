@@ -113,6 +113,103 @@ static void check_int8(const char *name, qd_int8_fn *kernel) {
     }
 }
 
+/* Eight digits of byte k of a row of signs and masks, or of signs only: digit i. */
+static int32_t digit(const uint8_t *row, size_t planes, size_t step, size_t k, size_t i) {
+    const uint8_t *at = row + k * planes * step;
+    const int32_t sign = at[0] >> i & 1;
+    return planes == 2 && (at[step] >> i & 1) == 0 ? 0 : 1 - 2 * sign;
+}
+
+/* Signs where masks are not 0 only, as the format has them. kind 1: all -1, 2: all 0. */
+static void fill_planes(uint8_t *to, size_t groups, size_t planes, size_t step, int kind) {
+    fill(to, groups * planes * step, kind == 2 ? 2 : kind);
+    for (size_t g = 0; planes == 2 && g < groups; g++) {
+        for (size_t i = 0; i < step; i++) to[2 * g * step + i] &= to[(2 * g + 1) * step + i];
+    }
+}
+
+static void check_trits(const char *name, qd_trits_fn *kernel) {
+    static uint8_t w[260 * 2 * 32], x[4 * 260 * 2];
+    static const struct { size_t weights, patch; } forms[] = {{1, 2}, {2, 1}, {2, 2}};
+    for (size_t f = 0; f < 3; f++) {
+        for (size_t lanes = 16; lanes <= 32; lanes += 16) {
+            for (size_t pixels = 1; pixels <= QD_TILE_PIXELS; pixels++) {
+                for (size_t length = 1; length <= 129; length += length < 40 ? 1 : 89) {
+                    const int kind = (int)(length % 7 == 0) * random_in(0, 2);
+                    qd_run_span runs[3] = {{(uint32_t)random_in(0, 5), (uint32_t)length}, {150, 1}, {160, (uint32_t)random_in(1, 99)}};
+                    const size_t n_runs = (size_t)random_in(1, 3), stride = 260 * forms[f].patch;
+                    fill_planes(w, 260, forms[f].weights, lanes, kind);
+                    for (size_t p = 0; p < 4; p++) fill_planes(x + p * stride, 260, forms[f].patch, 1, kind == 2 ? 0 : kind);
+                    reset_acc();
+                    for (size_t p = 0; p < pixels; p++) {
+                        for (size_t l = 0; l < lanes; l++) {
+                            int32_t sum = 0;
+                            for (size_t r = 0; r < n_runs; r++) {
+                                for (size_t k = runs[r].from; k < runs[r].from + runs[r].length; k++) {
+                                    for (size_t i = 0; i < 8; i++) {
+                                        sum += digit(w + l, forms[f].weights, lanes, k, i) * digit(x + p * stride, forms[f].patch, 1, k, i);
+                                    }
+                                }
+                            }
+                            wanted[GUARD + p * ACC_STRIDE + l] = sum;
+                        }
+                    }
+                    kernel(w, forms[f].weights, lanes, x, forms[f].patch, stride, pixels, runs, n_runs, got + GUARD, ACC_STRIDE);
+                    CHECK(memcmp(wanted, got, sizeof got) == 0, "%s planes %zu %zu lanes %zu pixels %zu length %zu kind %d", name,
+                          forms[f].weights, forms[f].patch, lanes, pixels, length, kind);
+                }
+            }
+        }
+    }
+}
+
+static void check_trits_extreme(const char *name, qd_trits_fn *kernel) { /* 32767 products of -1 or +1 */
+    enum { GROUPS = 4096 };
+    static uint8_t w[GROUPS * 2 * 32], x[GROUPS * 2];
+    const qd_run_span run = {0, GROUPS};
+    for (int sign = 0; sign < 2; sign++) {
+        memset(w, 0xFF, sizeof w);
+        memset(w + sizeof w - 64, 0x7F, 64);
+        for (size_t k = 0; k < GROUPS; k++) x[2 * k] = (uint8_t)(sign ? 0 : 0xFF), x[2 * k + 1] = 0xFF;
+        reset_acc();
+        kernel(w, 2, 32, x, 2, sizeof x, 1, &run, 1, got + GUARD, ACC_STRIDE);
+        for (size_t l = 0; l < 32; l++) CHECK(got[GUARD + l] == (sign ? -32767 : 32767), "%s: %ld", name, (long)got[GUARD + l]);
+    }
+}
+
+static void check_small(const char *name, qd_small_fn *kernel) {
+    static uint8_t w[MAX_PAIRS * 8];
+    static int8_t plain[MAX_PAIRS * 16];
+    static int16_t x[4 * 2 * MAX_PAIRS];
+    for (int form = QD_SMALL_BITS; form <= QD_SMALL_INT4; form++) {
+        const size_t pair_bytes = qd_small_pair_bytes((qd_small_form)form);
+        for (size_t pixels = 1; pixels <= QD_TILE_PIXELS; pixels++) {
+            for (size_t pairs = 1; pairs <= MAX_PAIRS; pairs += pairs < 70 ? 1 : 37) {
+                const size_t stride = 2 * pairs + (size_t)random_in(0, 3);
+                const int extreme = random_in(0, 3) == 0;
+                random_bytes(w, sizeof w);
+                for (size_t i = 0; form == QD_SMALL_TRITS && i < sizeof w; i++) { /* no sign without a mask */
+                    if (i % 4 < 2) w[i] &= w[i + 2];
+                }
+                for (size_t i = 0; i < 16 * pairs; i++) {
+                    const uint8_t *pair = w + i / 16 * pair_bytes;
+                    const int bit = pair[i % 16 / 8] >> i % 8 & 1;
+                    const int nibble = pair[i % 16 / 2] >> 4 * (i % 2) & 15;
+                    if (form == QD_SMALL_INT4) plain[i] = (int8_t)((nibble ^ 8) - 8);
+                    else if (form == QD_SMALL_MASKS) plain[i] = (int8_t)bit;
+                    else plain[i] = (int8_t)(form == QD_SMALL_BITS || pair[2 + i % 16 / 8] >> i % 8 & 1 ? 1 - 2 * bit : 0);
+                }
+                for (size_t i = 0; i < sizeof x / sizeof *x; i++) x[i] = (int16_t)(extreme ? -32768 : random_in(-32768, 32767));
+                reset_acc();
+                if (stride * pixels > sizeof x / sizeof *x) continue;
+                qd_conv_int8_ref(plain, pairs, x, stride, pixels, wanted + GUARD, ACC_STRIDE);
+                kernel(w, (qd_small_form)form, pairs, x, stride, pixels, got + GUARD, ACC_STRIDE);
+                CHECK(memcmp(wanted, got, sizeof got) == 0, "%s form %d pairs %zu pixels %zu extreme %d", name, form, pairs, pixels, extreme);
+            }
+        }
+    }
+}
+
 static void check_pack(const char *name, qd_pack_fn *kernel) {
     static const int32_t extremes[] = {INT32_MIN, INT32_MIN + 1, -1, 0, 1, INT32_MAX - 1, INT32_MAX};
     int32_t acc[MAX_CHANNELS], thresholds[MAX_CHANNELS];
@@ -222,6 +319,8 @@ static void check_stream(const char *name, qd_stream_fn *kernel) {
 /* A whole convolution has a test of its own, test_conv.c. */
 #define CHECK_map(name, function) (void)(function)
 #define CHECK_int8(name, function) check_int8(name, function)
+#define CHECK_trits(name, function) check_trits(name, function), check_trits_extreme(name, function)
+#define CHECK_small(name, function) check_small(name, function)
 #define CHECK_pack(name, function) check_pack(name, function)
 #define CHECK_levels(name, function) check_levels(name, function)
 #define CHECK_sign(name, function) check_sign(name, function)

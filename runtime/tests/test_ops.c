@@ -53,6 +53,28 @@ static void pools(void) {
     CHECK(sums[0] == -65536 && sums[1] == 3, "%ld %ld", (long)sums[0], (long)sums[1]);
 }
 
+/* Every pair of digits, side by side: -1 0 1 with -1 0 1. */
+static void pools_of_digits(void) {
+    const qd_window window = {2, 1, 1, 1, 2, 1, 1};
+    const uint8_t maximum[2] = {0, 0}, minimum[2] = {0xFF, 1};
+    int8_t digits[2][9], want[2][9];
+    uint8_t in[8], out[4], packed[4];
+    for (int i = 0; i < 9; i++) {
+        digits[0][i] = (int8_t)(i % 3 - 1);
+        digits[1][i] = (int8_t)(i / 3 - 1);
+        want[0][i] = digits[0][i] > digits[1][i] ? digits[0][i] : digits[1][i];
+        want[1][i] = digits[0][i] < digits[1][i] ? digits[0][i] : digits[1][i];
+    }
+    qd_pack_trits_ref(digits[0], 9, in);
+    qd_pack_trits_ref(digits[1], 9, in + 4);
+    CHECK(in[0] == 0x49 && in[1] == 0x6D && in[2] == 0 && in[3] == 1, "%02x %02x %02x %02x", in[0], in[1], in[2], in[3]);
+    for (int k = 0; k < 2; k++) {
+        qd_trit_pool_ref(&window, in, 4, k ? minimum : maximum, out);
+        qd_pack_trits_ref(want[k], 9, packed);
+        CHECK(memcmp(out, packed, 4) == 0, "pool of digits %d", k);
+    }
+}
+
 static void concatenation(void) {
     const uint8_t a[4] = {1, 2, 3, 4}, b[2] = {9, 8};
     const uint8_t want[6] = {1, 2, 9, 3, 4, 8};
@@ -108,6 +130,7 @@ int main(void) {
     signs();
     quantize();
     pools();
+    pools_of_digits();
     concatenation();
     streams();
     slopes();

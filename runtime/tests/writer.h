@@ -50,7 +50,7 @@ static inline uint32_t w_crc(const uint8_t *p, size_t n) {
 }
 
 static inline uint32_t w_pixel(uint32_t dtype, uint32_t c) {
-    if (dtype == 6) return c <= 8 ? 1 : c <= 16 ? 2 : c <= 32 ? 4 : (c + 63) / 64 * 8;
+    if (dtype >= 6) return (c <= 8 ? 1 : c <= 16 ? 2 : c <= 32 ? 4 : (c + 63) / 64 * 8) * (dtype - 5);
     return c * (dtype <= 2 ? 1 : dtype == 3 ? 2 : 4);
 }
 
@@ -120,7 +120,11 @@ static inline void w_add(writer *w, const w_op *op, const char *name) {
     put32(r + 84, length);
     memcpy(w->names + w->names_size, name, length);
     w->names_size += length;
-    if (op->steps & 64) w->minor = 1;
+    if ((op->steps & 64) && w->minor < 1) w->minor = 1;
+    if (op->epilogue == 3 || op->weights > 2 || w->buffers[24 * op->output] == 7 || w->buffers[24 * op->inputs[0]] == 7 ||
+        (op->opcode == 3 && w->buffers[24 * op->inputs[0]] != 6) || (op->weights == 1 && w->buffers[24 * op->inputs[0]] != 6)) {
+        w->minor = 2;
+    }
     if (op->opcode == 2 || op->opcode == 4 || op->opcode == 5 || op->opcode == 8 || op->epilogue == 2) w->flags = 1;
 }
 
@@ -186,6 +190,43 @@ static inline uint32_t w_pack_bits(const int8_t *from, uint32_t o, uint32_t taps
                 if (from[(i * taps + t) * c + k] < 0) {
                     to[((i / lanes) * kb + t * s + k / 8) * lanes + i % lanes] |= (uint8_t)(1u << k % 8);
                 }
+            }
+        }
+    }
+    return bytes;
+}
+
+/* Packs ternary weights [O][taps][C] lane-major, a byte of signs of each lane, then of masks; returns the bytes. */
+static inline uint32_t w_pack_trits(const int8_t *from, uint32_t o, uint32_t taps, uint32_t c, uint8_t *to) {
+    const uint32_t lanes = o <= 16 ? 16 : 32, s = w_pixel(6, c), kb = taps * s, bytes = (o + lanes - 1) / lanes * kb * lanes * 2;
+    memset(to, 0, bytes);
+    for (uint32_t i = 0; i < o; i++) {
+        for (uint32_t t = 0; t < taps; t++) {
+            for (uint32_t k = 0; k < c; k++) {
+                const int8_t w = from[(i * taps + t) * c + k];
+                uint8_t *at = to + ((i / lanes) * kb + t * s + k / 8) * 2 * lanes + i % lanes;
+                if (w < 0) at[0] |= (uint8_t)(1u << k % 8);
+                if (w != 0) at[lanes] |= (uint8_t)(1u << k % 8);
+            }
+        }
+    }
+    return bytes;
+}
+
+/* Packs weights [O][K] of kind 1, 3, 4 or 5 pair-major; returns the bytes. */
+static inline uint32_t w_pack_small(const int8_t *from, uint32_t kind, uint32_t o, uint32_t k, uint8_t *to) {
+    const uint32_t bits = kind == 3 ? 2 : kind == 4 ? 4 : 1, pairs = (k + 1) / 2, bytes = (o + 7) / 8 * pairs * 2 * bits;
+    memset(to, 0, bytes);
+    for (uint32_t i = 0; i < o; i++) {
+        for (uint32_t n = 0; n < k; n++) {
+            uint8_t *pair = to + ((i / 8) * pairs + n / 2) * 2 * bits;
+            const uint32_t j = i % 8 * 2 + n % 2;
+            const int8_t w = from[i * k + n];
+            if (bits == 4) {
+                pair[j / 2] |= (uint8_t)((w & 15) << 4 * (j % 2));
+            } else {
+                if (kind == 5 ? w != 0 : w < 0) pair[j / 8] |= (uint8_t)(1u << j % 8);
+                if (bits == 2 && w != 0) pair[2 + j / 8] |= (uint8_t)(1u << j % 8);
             }
         }
     }

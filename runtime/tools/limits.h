@@ -50,13 +50,18 @@ static const limit_row limit_rows[] = {
     {QD_NEON, 85.3, 16.0},  /* xor, count, add for 128 products, two pipes; smlal */
 };
 
+/* Digits of two planes take seven operations (and three times, exclusive or, two counts, two additions) where bits take three. */
+static double limit_on(const limit_row *row, qd_dtype input) {
+    return input == QD_BITS ? row->bits : input == QD_TRITS ? row->bits * 3 / 7 : row->int8;
+}
+
 /* AUTO has the limit of the last row that the machine has. */
 static double limit_of(qd_family family, const qd_op_description *op) {
     double limit = 0;
     for (size_t i = 0; i < sizeof limit_rows / sizeof *limit_rows; i++) {
         const limit_row *row = &limit_rows[i];
         if (op->macs == 0 || !qd_kernels_available(row->family)) continue;
-        if (family == QD_AUTO || family == row->family) limit = op->input.dtype == QD_BITS ? row->bits : row->int8;
+        if (family == QD_AUTO || family == row->family) limit = limit_on(row, op->input.dtype);
     }
     return limit;
 }

@@ -61,7 +61,7 @@ static arguments parse(int argc, char **argv) {
 static void *make_input(qd_tensor t) {
     unsigned char *input = (unsigned char *)need_memory(t.bytes);
     uint32_t state = 1;
-    for (size_t i = 0; i < t.bytes && t.dtype != QD_BITS && t.dtype != QD_F32; i++) {
+    for (size_t i = 0; i < t.bytes && t.dtype != QD_BITS && t.dtype != QD_TRITS && t.dtype != QD_F32; i++) {
         state = state * 1664525u + 1013904223u;
         input[i] = (unsigned char)(state >> 24);
     }

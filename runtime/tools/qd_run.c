@@ -132,7 +132,7 @@ int main(int argc, char **argv) {
     options.kernels = a.kernels;
     dumped.model = &model;
     dumped.folder = a.dump;
-    if (out.dtype == QD_BITS) die(TOOL_BAD_INPUT, "%s: the output is bit-packed; there are no logits to print", a.model);
+    if (out.dtype == QD_BITS || out.dtype == QD_TRITS) die(TOOL_BAD_INPUT, "%s: the output is bit-packed; there are no logits to print", a.model);
     if (from.n > 1 && !a.out) die(TOOL_BAD_INPUT, "%s: %zu samples; give --out FILE.npy", a.input, from.n);
     if (from.n > SIZE_MAX / 4 / n) die(TOOL_BAD_INPUT, "%s: too many samples", a.input);
     if (a.dump && !port_make_folder(a.dump)) die(TOOL_FAILED, "%s: cannot make the folder", a.dump);

@@ -12,7 +12,7 @@ typedef struct samples {
 } samples;
 
 static size_t element_size(qd_dtype dtype) {
-    return dtype == QD_U8 || dtype == QD_I8 ? 1 : dtype == QD_I16 ? 2 : dtype == QD_BITS ? 0 : 4;
+    return dtype == QD_U8 || dtype == QD_I8 ? 1 : dtype == QD_I16 ? 2 : dtype == QD_BITS || dtype == QD_TRITS ? 0 : 4;
 }
 
 /* n elements between this machine's byte order and little-endian, in place, either way; nothing where the two are one. */
@@ -134,7 +134,7 @@ static samples read_npy(const char *path, const unsigned char *data, size_t size
 
 /* What a file's bytes hold; path is for messages only. */
 static samples samples_of(const char *path, const unsigned char *data, size_t size, qd_tensor want) {
-    if (want.dtype == QD_BITS) die(TOOL_BAD_INPUT, "models with a bit-packed input cannot be fed from files");
+    if (want.dtype == QD_BITS || want.dtype == QD_TRITS) die(TOOL_BAD_INPUT, "models with a bit-packed input cannot be fed from files");
     if (size > 2 && data[0] == 'P' && (data[1] == '5' || data[1] == '6')) return read_pnm(path, data, size, want);
     if (size > 8 && memcmp(data, "\x93NUMPY", 6) == 0) return read_npy(path, data, size, want);
     die(TOOL_BAD_INPUT, "%s: neither a PNM image (P5, P6) nor a .npy array", path);

@@ -28,6 +28,8 @@ QUANTISED: dict[str, tuple[str, dict[str, object]]] = {
     "resnet, TGA throughout": ("resnet", {**_RESNET, "weights": "tga", "first": "tga", "last": "tga"}),
     "resnet, 4 bits": ("resnet", {**_RESNET, "weights": {"name": "int", "bits": 4}, "activations": {"name": "lsq", "bits": 4}}),
     "cnv, ternary": ("cnv", {**SMALL["cnv"], "weights": "fixed-threshold", "activations": "ternary"}),
+    "cnv, ternary on binary": ("cnv", {**SMALL["cnv"], "weights": "fixed-threshold", "padding": 1, "size": 16}),
+    "cnv, binary on ternary": ("cnv", {**SMALL["cnv"], "activations": "ternary", "padding": 1, "size": 16}),
     "cnv, 2 bits": ("cnv", {**SMALL["cnv"], "weights": {"name": "int", "bits": 3}, "activations": {"name": "pact", "bits": 2}}),
 }
 

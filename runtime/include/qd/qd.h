@@ -90,7 +90,7 @@ typedef struct qd_error {
     uint32_t index; /* of the buffer, constant or operator; 0 for the file */
 } qd_error;
 
-typedef enum qd_dtype { QD_U8 = 1, QD_I8 = 2, QD_I16 = 3, QD_I32 = 4, QD_F32 = 5, QD_BITS = 6 } qd_dtype;
+typedef enum qd_dtype { QD_U8 = 1, QD_I8 = 2, QD_I16 = 3, QD_I32 = 4, QD_F32 = 5, QD_BITS = 6, QD_TRITS = 7 } qd_dtype;
 
 /* Kernel families. AUTO takes for each operator the fastest one that the machine has. */
 typedef enum qd_family { QD_AUTO, QD_REF, QD_AVX2, QD_NEON, QD_AVX512, QD_FAMILY_COUNT } qd_family;
@@ -159,7 +159,7 @@ typedef struct qd_options {
 /*
  * Runs the network once.
  * options: NULL means AUTO and no observer. arena: 64-byte aligned, at least qd_arena_bytes(model) bytes, any contents, written over.
- * input: qd_input(model).bytes bytes, no alignment needed; spare bits of a bit map are 0.
+ * input: qd_input(model).bytes bytes, no alignment needed; spare bits of a bit map are 0, and signs of trits where their mask is.
  * output: qd_output(model).bytes bytes are written, no alignment needed. Neither may overlap the arena.
  * Returns QD_OK, QD_ARGUMENT, QD_MISALIGNED, QD_ARENA or QD_KERNELS; nothing is written unless QD_OK.
  * Deterministic: the same input gives the same bytes, with every family. Stack: about 2 kB; on x86-64 with AVX-512, 44 kB.

@@ -32,6 +32,29 @@ typedef void qd_bits_fn(const uint8_t *weights, size_t lanes, const uint8_t *pat
 typedef void qd_int8_fn(const int8_t *weights, size_t pairs, const int16_t *patch, size_t patch_stride, size_t pixels,
                         int32_t *acc, size_t acc_stride);
 
+/*
+ * Inner product with ternary digits in one operand or both, one weight block.
+ * Terms come in groups of eight, a byte of signs (bit 1: -1) each. An operand of two planes has a byte of masks (bit 1: not 0)
+ * behind each byte of signs, and no sign bit where the mask's is 0; one of one plane is +1 and -1 only. Not both have one plane.
+ * weights: [groups][weight_planes][lanes] lane-major, lanes 16 or 32, 16-byte aligned.
+ * patch:   [pixels] rows of [groups][patch_planes], patch_stride bytes apart, 1..4 pixels.
+ * runs:    in groups. acc as for bits: writes the sum of the products in the runs. At most 32767 products are not 0.
+ */
+typedef void qd_trits_fn(const uint8_t *weights, size_t weight_planes, size_t lanes, const uint8_t *patch, size_t patch_planes,
+                         size_t patch_stride, size_t pixels, const qd_run_span *runs, size_t n_runs, int32_t *acc,
+                         size_t acc_stride);
+
+/*
+ * The int8 inner product with weights of fewer bits (docs/qdm.md): weights: [pairs][bytes of a pair of eight channels].
+ * The number of a form is that of its bits, but for masks, which have 1.
+ */
+typedef enum qd_small_form { QD_SMALL_BITS = 1, QD_SMALL_TRITS = 2, QD_SMALL_MASKS = 3, QD_SMALL_INT4 = 4 } qd_small_form;
+
+static inline size_t qd_small_pair_bytes(qd_small_form form) { return form == QD_SMALL_MASKS ? 2 : 2 * (size_t)form; }
+
+typedef void qd_small_fn(const uint8_t *weights, qd_small_form form, size_t pairs, const int16_t *patch, size_t patch_stride,
+                         size_t pixels, int32_t *acc, size_t acc_stride);
+
 /* Threshold and pack one pixel: bit i of out = acc[i] < thresholds[i]; ceil(channels / 8) bytes are written, spare bits 0. */
 typedef void qd_pack_fn(const int32_t *acc, const int32_t *thresholds, size_t channels, uint8_t *out);
 
@@ -88,6 +111,8 @@ typedef int qd_map_fn(const qd_map *map);
 typedef qd_map_fn *qd_map_kernel;
 typedef qd_bits_fn *qd_bits_kernel;
 typedef qd_int8_fn *qd_int8_kernel;
+typedef qd_trits_fn *qd_trits_kernel;
+typedef qd_small_fn *qd_small_kernel;
 typedef qd_pack_fn *qd_pack_kernel;
 typedef qd_levels_fn *qd_levels_kernel;
 typedef qd_sign_fn *qd_sign_kernel;
@@ -106,6 +131,12 @@ typedef struct qd_window {
 
 /* pixel: bytes of a pixel. mask[pixel]: bit 0 = maximum of the values (and of the bits), 1 = minimum (or). */
 void qd_bit_pool_ref(const qd_window *window, const uint8_t *in, size_t pixel, const uint8_t *mask, uint8_t *out);
+
+/* The same of ternary digits, pixel bytes of two planes; a byte of mask is for the two bytes of eight channels. */
+void qd_trit_pool_ref(const qd_window *window, const uint8_t *in, size_t pixel, const uint8_t *mask, uint8_t *out);
+
+/* Digits -1, 0 and +1 to two planes: 2 * ceil(channels / 8) bytes are written, spare bits 0. */
+void qd_pack_trits_ref(const int8_t *digits, size_t channels, uint8_t *out);
 
 /* The same of levels: maximum, or minimum where the channel's bit of mask (of the bits of a pixel) is 1. */
 void qd_level_pool_ref(const qd_window *window, const int8_t *in, size_t channels, const uint8_t *mask, int8_t *out);

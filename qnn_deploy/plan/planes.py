@@ -1,0 +1,68 @@
+"""Which maps of the exact graph are stored as ternary digits in two bit-planes, and which form the weights of a layer take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from qnn_deploy.ir.program import DType, Weights, smallest_weights
+from qnn_deploy.plan.groups import CONVOLUTIONS
+
+# Sums of ternary digits are kept in 16 bits.
+MOST_DIGITS = 2**15 - 1
+# Up to here a layer that reads pixels keeps int8 weights, whose kernel is faster: at most 4 kB.
+_FEW_WEIGHTS = 4096
+
+
+def weights_form(weights: NDArray[np.int8], source: DType) -> Weights:
+    """The smallest form that holds ``weights`` [O, taps, C] of a layer that reads ``source``."""
+    if source == DType.U8 and weights.size <= _FEW_WEIGHTS:
+        return Weights.INT8
+    smallest = smallest_weights(weights)
+    # Kernels of bit-planes know no weights of 0 and 1 only.
+    return Weights.TRITS if smallest == Weights.MASKS and source in (DType.BITS, DType.TRITS) else smallest
+
+
+def ternary_maps(graph: ir.Graph) -> set[ir.Value]:
+    """The values of -1, 0 and +1 that only readers of bit-planes read: layers with binary or ternary weights, directly or behind pools."""
+    digits: set[ir.Value] = set()
+    for node in graph:
+        value = node.outputs[0]
+        follows = node.op_type in ("BipolarMaxPool", "Flatten") and node.inputs[0] in digits
+        if (follows or _gives_digits(node)) and _only_planes_read(value):
+            digits.add(value)
+    return digits
+
+
+def _gives_digits(node: ir.Node) -> bool:
+    if node.op_type == "Quantize":
+        return node.attributes["low"].as_int() >= -1 and node.attributes["high"].as_int() <= 1
+    if node.op_type == "MultiThreshold":
+        low, count = node.attributes["low"].as_int(), len(_constant(node))
+        return low >= -1 and low + count <= 1
+    return False
+
+
+def _only_planes_read(value: ir.Value) -> bool:
+    uses = list(value.uses())
+    return bool(uses) and not value.is_graph_output() and all(_reads_planes(use.node) for use in uses)
+
+
+def _reads_planes(node: ir.Node) -> bool:
+    if node.op_type in ("BipolarMaxPool", "Flatten"):
+        return _only_planes_read(node.outputs[0])
+    if node.op_type not in CONVOLUTIONS or ("group" in node.attributes and node.attributes["group"].as_int() != 1):
+        return False
+    weights = _constant(node)
+    if weights.dtype == np.uint8:
+        return int(weights.shape[1]) * 8 <= MOST_DIGITS
+    return int(np.abs(weights).max()) <= 1 and int(weights[0].size) <= MOST_DIGITS
+
+
+def _constant(node: ir.Node) -> NDArray[Any]:
+    value = node.inputs[1]
+    assert value is not None and value.const_value is not None
+    return value.const_value.numpy()
