@@ -92,7 +92,10 @@ def main() -> int:
     }
     cells: dict[str, dict[str, dict[str, Any]]] = json.loads(file.read_text())["cells"] if file.exists() else {}
     start = time.monotonic()
-    for number, (network, precision) in enumerate((n, p) for n in networks for p in precisions):
+    # Along the diagonals: whatever is done when a run is interrupted has seen every network and every precision.
+    count = len(precisions)
+    order = [(network, precisions[(row + shift) % count]) for shift in range(count) for row, network in enumerate(networks)]
+    for number, (network, precision) in enumerate(order):
         if precision in cells.get(network, {}):
             continue
         result = cell(network, precision, arguments.seeds, RANDOM, ADVERSARIAL, emulate=True)

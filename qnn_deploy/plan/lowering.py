@@ -128,6 +128,10 @@ class _Planner:
         view = self._input(node, 0, allow_zero=True)
         if node.op_type == "SubtractZero":
             zero = _constant(node, 1).astype(np.int16)
+            if view.dtype != DType.U8 and zero.any():
+                help = "take uint8 features, 128 more, with a zero point that is 128 more: the differences are the same"
+                message = "a zero point other than 0 of int8 or int16 features has no kernel"
+                raise UserError("QD0308", message, where=location(node), help=help)
             view = dataclasses.replace(view, zero=np.broadcast_to(zero, (view.channels,)).copy())
         else:
             view = dataclasses.replace(view, flattened=True)
