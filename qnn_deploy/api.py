@@ -274,6 +274,7 @@ def bench(
     target: str | None = None,
     runner: str | None = None,
     kernels: Sequence[str] = (),
+    threads: int = 1,
     runs: int = 30,
     warmup: int = 3,
     peers: bool = False,
@@ -283,6 +284,7 @@ def bench(
 
     Args:
         kernels: families; default: every one of the target.
+        threads: of the C runtime; results do not depend on it.
         peers: also the same network in fp32 on ONNX Runtime, interleaved; rows then have ``ratio``, their speed over the peer's.
     """
     from qnn_deploy.evaluate import bench as measuring
@@ -297,7 +299,10 @@ def bench(
     program = subjects.executable_of(packed, row, "qd_bench")
     title = packed.manifest["name"] if packed.manifest else Path(name).name
     measured: list[tuple[dict[str, Any], measuring.Measure]] = [
-        ({"name": title, "runner": found.name, "kernels": family}, measuring.measure_qdm(found, program, packed.content, family))
+        (
+            {"name": title, "runner": found.name, "kernels": family, "threads": threads},
+            measuring.measure_qdm(found, program, packed.content, family, threads),
+        )
         for family in kernels or row.kernels
     ]
     if peers:

@@ -33,6 +33,8 @@ def c_suites() -> Iterator[tuple[str, list[str], dict[str, str], str]]:
     sanitised = next((name for name in ("clang", "gcc") if name in found), "")
     why = "" if sanitised else "neither clang nor gcc found"
     yield "C, ASan + UBSan", [sanitised, *_SANITIZE], {"QD_FREESTANDING": "0"}, why
+    threads = [sanitised, "-fsanitize=thread", "-g"]
+    yield "C, TSan", threads, {"QD_FREESTANDING": "0", "QD_TESTS": "threads"}, why
     # What a big-endian machine does with constants, on this one.
     yield "C, converted constants", [sanitised, *_SANITIZE, "-DQD_CONSTANTS_IN_PLACE=0"], {"QD_FREESTANDING": "0"}, why
     for row, triple, cpu, name in (*foreign_targets(), _BIG_ENDIAN):
@@ -100,7 +102,7 @@ def main() -> int:
     for name, compiler, environment, why in c_suites():
         if why:
             skipped.append(f"{name:<22} not run: {why}")
-        elif not (fast and ("qemu" in name or "-fsanitize=address,undefined" in compiler or name == "C, clang")):
+        elif not (fast and ("qemu" in name or "-fsanitize" in " ".join(compiler) or name == "C, clang")):
             steps.append((name, ["sh", "runtime/tests/run.sh", *compiler], environment))
     if not fast:
         steps.append(("fuzz", [python, "tools/fuzz.py", "--seconds", "20"], None))

@@ -16,6 +16,7 @@ from qnn_deploy.errors import Exit, UserError
 @click.option("--target", metavar="T", help="Default: the build's own, or this machine.")
 @click.option("--runner", metavar="R", help="host, qemu or ssh:HOST. Times under an emulator say little.")
 @click.option("--kernels", metavar="F", help="Kernel families, comma-separated; default: all of the target.")
+@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Of the C runtime; peers have one.")
 @click.option("--runs", type=click.IntRange(min=1), default=30, show_default=True)
 @click.option("--warmup", type=click.IntRange(min=0), default=3, show_default=True)
 @click.option("--layers", is_flag=True, help="Show the time of each operator.")
@@ -30,6 +31,7 @@ def command(
     target: str | None,
     runner: str | None,
     kernels: str | None,
+    threads: int,
     runs: int,
     warmup: int,
     layers: bool,
@@ -38,7 +40,7 @@ def command(
     max_regress: float,
     as_json: bool,
 ) -> int:
-    """Time one inference of X, a build directory or a .qdm, on one thread, per kernel family."""
+    """Time one inference of X, a build directory or a .qdm, per kernel family."""
     from qnn_deploy import api
     from qnn_deploy.evaluate.bench import regressions
     from qnn_deploy.evaluate.report import bench_layers, bench_table
@@ -46,7 +48,17 @@ def command(
     before = _read_baseline(Path(baseline)) if baseline else None
     with progress() as stage:
         families = tuple(filter(None, (kernels or "").split(",")))
-        value = api.bench(name, target=target, runner=runner, kernels=families, runs=runs, warmup=warmup, peers=peers, progress=stage)
+        value = api.bench(
+            name,
+            target=target,
+            runner=runner,
+            kernels=families,
+            threads=threads,
+            runs=runs,
+            warmup=warmup,
+            peers=peers,
+            progress=stage,
+        )
     if as_json:
         show_json(value)
     else:

@@ -25,7 +25,7 @@ ROUNDS = 3
 Measure = Callable[[int, int], dict[str, Any]]
 
 
-def measure_qdm(runner: Runner, program: Path, content: bytes, kernels: str) -> Measure:
+def measure_qdm(runner: Runner, program: Path, content: bytes, kernels: str, threads: int = 1) -> Measure:
     """A function (runs, warm-up runs) -> the JSON of ``qd_bench``."""
 
     def measure(runs: int, warmup: int) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def measure_qdm(runner: Runner, program: Path, content: bytes, kernels: str) -> 
             folder = Path(name)
             shutil.copy(program, folder / "qd_bench")
             (folder / "model.qdm").write_bytes(content)
-            options = ["--kernels", kernels, "--runs", str(runs), "--warmup", str(warmup), "--json"]
+            options = ["--kernels", kernels, "--runs", str(runs), "--warmup", str(warmup), "--threads", str(threads), "--json"]
             result = runner.execute(folder, ["qd_bench", "model.qdm", *options])
         if result.returncode != 0:
             raise runtime_error(result.returncode, result.stderr, runner, kernels)
@@ -98,7 +98,8 @@ def interleave(
         median = statistics.median(result["median_ms"] for result in results)
         middle = min(results, key=lambda result: abs(result["median_ms"] - median))
         macs = results[0]["macs"]
-        row = {**head, "kernels": head["kernels"] if head["kernels"] != "auto" else results[0].get("kernels", "auto"), "threads": 1}
+        row = {**head, "kernels": head["kernels"] if head["kernels"] != "auto" else results[0].get("kernels", "auto")}
+        row = {"threads": 1, **row}
         row |= {"median_ms": median, "p95_ms": max(result["p95_ms"] for result in results), "macs": macs}
         rows.append({**row, "gmacs_per_s": macs / median / 1e6 if median else 0.0, "layers": middle["layers"]})
     return rows

@@ -81,7 +81,8 @@ def _version(command: tuple[str, ...]) -> str:
 def sources(root: Path, program: str) -> list[str]:
     """C files of ``program``, relative to the runtime's folder ``root``, in a fixed order."""
     library = sorted(path.relative_to(root).as_posix() for pattern in ("src/*.c", "src/kernels/*.c") for path in root.glob(pattern))
-    return [*library, "port/posix.c", f"tools/{program}.c"]
+    pool = ["port/posix_pool.c"] if program == "qd_bench" else []
+    return [*library, "port/posix.c", *pool, f"tools/{program}.c"]
 
 
 @functools.cache
@@ -115,7 +116,7 @@ def build_program(program: str, target: Target, compiler: Compiler | None = None
     # Relative paths from the runtime's folder: the code does not depend on where the project lies.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as scratch:
         made = Path(scratch) / program
-        command = [*compiler.command, *flags, "-Iinclude", "-Isrc", "-o", str(made), *sources(root, program), "-lm"]
+        command = [*compiler.command, *flags, "-Iinclude", "-Isrc", "-o", str(made), *sources(root, program), "-lm", "-pthread"]
         try:
             run = subprocess.run(command, cwd=root, capture_output=True, text=True, errors="replace", timeout=1800)
         except (OSError, subprocess.SubprocessError) as error:

@@ -14,6 +14,14 @@ void port_free(void *memory);
 /* Makes a folder; 1 if it is there afterwards. */
 int port_make_folder(const char *path);
 
+/* Threads that wait for work; the caller is one of them. NULL if they cannot be had. Give it back with port_pool_free. */
+typedef struct port_pool port_pool;
+port_pool *port_pool_new(size_t threads);
+void port_pool_free(port_pool *pool);
+
+/* A qd_parallel: runs all parts, those of one pool by its threads. */
+void port_pool_run(void *pool, size_t parts, void (*work)(void *context, size_t part), void *context);
+
 /* Seconds from some fixed moment, never going back. */
 double port_seconds(void);
 

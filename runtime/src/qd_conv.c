@@ -268,10 +268,10 @@ static void run_rectangle(const conv *v, size_t y0, size_t y1, taps rows, size_t
     }
 }
 
-/* All bands of output rows or columns, at most QD_MAX_BANDS; 0 if there are more. */
-static size_t make_bands(size_t n, size_t stride, size_t padding, size_t kernel, size_t size, qd_band *bands) {
+/* The bands of output rows or columns [from, n), at most QD_MAX_BANDS; 0 if there are more. */
+static size_t make_bands(size_t from, size_t n, size_t stride, size_t padding, size_t kernel, size_t size, qd_band *bands) {
     size_t count = 0, o, end;
-    for (o = 0; o < n; o = end, count++) {
+    for (o = from; o < n; o = end, count++) {
         const taps t = valid_taps(o, stride, padding, kernel, size);
         if (count == QD_MAX_BANDS) return 0;
         end = same_taps_until(o, n, stride, padding, kernel, size, t);
@@ -283,16 +283,16 @@ static size_t make_bands(size_t n, size_t stride, size_t padding, size_t kernel,
     return count;
 }
 
-/* The whole convolution by one kernel, if the family has one that takes it. */
-static int run_map(const conv *v) {
+/* Output rows [y0, y1) by one kernel, if the family has one that takes them. */
+static int run_map(const conv *v, size_t y0, size_t y1) {
     const qd_job *job = v->job;
     qd_band rows[QD_MAX_BANDS], columns[QD_MAX_BANDS];
     qd_map map;
     if (!job->kernels->map || !QD_CONSTANTS_IN_PLACE || job->op->epilogue > QD_STREAMED) return 0;
     if (job->in.dtype == QD_BITS ? job->op->weights != QD_WEIGHTS_BITS
                                  : job->in.dtype != QD_U8 || job->op->weights != QD_WEIGHTS_INT8) return 0;
-    map.n_rows = make_bands(job->out.h, v->stride_h, v->top, v->kernel_h, v->h, rows);
-    map.n_columns = make_bands(job->out.w, v->stride_w, v->left, v->kernel_w, v->w, columns);
+    map.n_rows = make_bands(y0, y1, v->stride_h, v->top, v->kernel_h, v->h, rows);
+    map.n_columns = make_bands(0, job->out.w, v->stride_w, v->left, v->kernel_w, v->w, columns);
     if (map.n_rows == 0 || map.n_columns == 0) return 0;
     map.rows = rows;
     map.columns = columns;
@@ -318,11 +318,47 @@ static int run_map(const conv *v) {
     return job->kernels->map(&map);
 }
 
+/* Output rows [y0, y1). */
+static void run_rows(const conv *v, size_t y0, size_t y1) {
+    const size_t out_w = v->job->out.w;
+    size_t y, x, y_end, x_end;
+    if (run_map(v, y0, y1)) return;
+    for (y = y0; y < y1; y = y_end) {
+        const taps rows = valid_taps(y, v->stride_h, v->top, v->kernel_h, v->h);
+        y_end = same_taps_until(y, y1, v->stride_h, v->top, v->kernel_h, v->h, rows);
+        for (x = 0; x < out_w; x = x_end) {
+            const taps columns = valid_taps(x, v->stride_w, v->left, v->kernel_w, v->w);
+            x_end = same_taps_until(x, out_w, v->stride_w, v->left, v->kernel_w, v->w, columns);
+            run_rectangle(v, y, y_end, rows, x, x_end, columns);
+        }
+    }
+}
+
+static void set_scratch(conv *v, uint8_t *scratch) {
+    v->patch = scratch;
+    v->acc = (int32_t *)(void *)(scratch + QD_TILE_PIXELS * (size_t)v->shape.patch);
+}
+
+typedef struct conv_parts {
+    const conv *whole;
+    size_t parts;
+} conv_parts;
+
+/* One of the parts that the output rows are split into. Parts after the first have scratch of their own. */
+static void run_part(void *context, size_t part) {
+    const conv_parts *all = (const conv_parts *)context;
+    const qd_job *job = all->whole->job;
+    const size_t h = job->out.h;
+    conv v = *all->whole;
+    if (part > 0) set_scratch(&v, (uint8_t *)job->options->workspace + (part - 1) * qd_workspace_bytes(job->model));
+    run_rows(&v, h * part / all->parts, h * (part + 1) / all->parts);
+}
+
 void qd_run_conv(const qd_job *job) {
     const qd_op *op = job->op;
-    const size_t out_h = job->out.h, out_w = job->out.w;
     qd_stream steps;
-    size_t y, x, y_end, x_end, c;
+    conv_parts all;
+    size_t c;
     conv v;
 
     v.job = job;
@@ -344,8 +380,7 @@ void qd_run_conv(const qd_job *job) {
     for (c = 1; v.zero && c < v.c; c++) v.one_zero &= v.zero[c] == v.zero[0];
     v.weights = (const uint8_t *)qd_constant_data(job->model, op->constants[QD_C_WEIGHTS]);
     v.thresholds = (const int32_t *)qd_constant_data(job->model, op->constants[QD_C_THRESHOLDS]);
-    v.patch = job->arena + op->scratch;
-    v.acc = (int32_t *)(void *)(v.patch + QD_TILE_PIXELS * (size_t)v.shape.patch);
+    set_scratch(&v, job->arena + op->scratch);
     v.add = qd_second_input(job);
     v.form = op->weights == QD_WEIGHTS_MASKS ? QD_SMALL_MASKS : (qd_small_form)v.shape.bits;
     v.steps = NULL;
@@ -355,14 +390,7 @@ void qd_run_conv(const qd_job *job) {
         v.steps = &steps;
     }
 
-    if (run_map(&v)) return;
-    for (y = 0; y < out_h; y = y_end) {
-        const taps rows = valid_taps(y, v.stride_h, v.top, v.kernel_h, v.h);
-        y_end = same_taps_until(y, out_h, v.stride_h, v.top, v.kernel_h, v.h, rows);
-        for (x = 0; x < out_w; x = x_end) {
-            const taps columns = valid_taps(x, v.stride_w, v.left, v.kernel_w, v.w);
-            x_end = same_taps_until(x, out_w, v.stride_w, v.left, v.kernel_w, v.w, columns);
-            run_rectangle(&v, y, y_end, rows, x, x_end, columns);
-        }
-    }
+    all.whole = &v;
+    all.parts = qd_parts(job, job->out.h, (uint64_t)job->out.h * job->out.w * job->out.c * v.shape.k);
+    qd_for_parts(job, all.parts, run_part, &all);
 }

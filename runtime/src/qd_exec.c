@@ -32,6 +32,22 @@ static int family_available(qd_family family, uint32_t cpu) {
 
 int qd_kernels_available(qd_family family) { return family_available(family, qd_cpu_features()); }
 
+/* Less than this is done before another thread has begun: about a microsecond. */
+enum { PART_MACS = 1 << 20 };
+
+size_t qd_parts(const qd_job *job, size_t units, uint64_t macs) {
+    const uint64_t worth = macs / PART_MACS;
+    size_t parts = job->options && job->options->parallel ? job->options->threads : 1;
+    if (parts > units) parts = units;
+    if (parts > worth) parts = (size_t)worth;
+    return parts == 0 ? 1 : parts;
+}
+
+void qd_for_parts(const qd_job *job, size_t parts, void (*work)(void *context, size_t part), void *context) {
+    if (parts == 1) work(context, 0);
+    else job->options->parallel(job->options->pool, parts, work, context);
+}
+
 static void run_one(const qd_job *job) {
     switch (job->op->opcode) {
 #define QD_OP(code, name, check, run) \
@@ -54,6 +70,10 @@ qd_status qd_run(const qd_model *model, const qd_options *options, void *arena, 
     if (!model || !arena || !input || !output) return QD_ARGUMENT;
     if ((uintptr_t)arena % QD_ALIGNMENT != 0) return QD_MISALIGNED;
     if (arena_bytes < model->arena_bytes) return QD_ARENA;
+    if (options && options->parallel && options->threads > 1) {
+        if (!options->workspace) return QD_ARGUMENT;
+        if ((uintptr_t)options->workspace % QD_ALIGNMENT != 0) return QD_MISALIGNED;
+    }
     if (!family_available(family, model->cpu)) return QD_KERNELS;
     kernels = qd_choose_kernels(family, model->cpu);
 
@@ -61,6 +81,7 @@ qd_status qd_run(const qd_model *model, const qd_options *options, void *arena, 
     job.op = &op;
     job.arena = (uint8_t *)arena;
     job.kernels = &kernels;
+    job.options = options;
     buffer = qd_load_buffer(model, model->input);
     memcpy(qd_memory(&job, &buffer), input, buffer.bytes);
     for (i = 0; i < model->n_operators; i++) {

@@ -26,9 +26,16 @@ typedef struct qd_job {
     const qd_op *op;
     uint8_t *arena;
     const qd_kernels *kernels;
+    const qd_options *options; /* null: no threads */
     qd_buffer in;  /* the first input */
     qd_buffer out;
 } qd_job;
+
+/* Into how many parts to split `units` equal pieces of work that come to `macs` altogether; 1 if it is not worth it. */
+size_t qd_parts(const qd_job *job, size_t units, uint64_t macs);
+
+/* Calls work for every part: one after the other, or by the caller's threads. */
+void qd_for_parts(const qd_job *job, size_t parts, void (*work)(void *context, size_t part), void *context);
 
 /* The memory of a buffer; the verifier has placed it inside the arena at a multiple of 64. */
 static inline void *qd_memory(const qd_job *job, const qd_buffer *buffer) { return job->arena + buffer->offset; }

@@ -26,6 +26,15 @@ static qd_tensor tensor(const qd_model *model, uint32_t index) {
 size_t qd_arena_bytes(const qd_model *model) { return model->arena_bytes; }
 qd_tensor qd_input(const qd_model *model) { return tensor(model, model->input); }
 qd_tensor qd_output(const qd_model *model) { return tensor(model, model->output); }
+size_t qd_workspace_bytes(const qd_model *model) {
+    size_t most = 0;
+    for (uint32_t i = 0; i < model->n_operators; i++) {
+        const size_t bytes = qd_load_op(model, i).scratch_bytes;
+        if (bytes > most) most = bytes;
+    }
+    return (most + QD_ALIGNMENT - 1) / QD_ALIGNMENT * QD_ALIGNMENT;
+}
+
 uint64_t qd_macs(const qd_model *model) { return model->macs; }
 uint32_t qd_op_count(const qd_model *model) { return model->n_operators; }
 

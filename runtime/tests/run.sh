@@ -2,6 +2,7 @@
 # Builds every test with a compiler, runs it, and prints "N passed, M failed" last; status 1 if anything failed.
 #   run.sh [CC [flags...]]           CC may be several words in one argument, such as "zig cc -target aarch64-linux-musl"
 #   QD_RUNNER                        runs the programs, such as qemu-aarch64
+#   QD_TESTS                         which tests; default: all
 #   QD_FREESTANDING=0                leaves out the check that the library needs no C library
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -31,10 +32,10 @@ for source in "$runtime"/src/*.c "$runtime"/src/kernels/*.c; do
         -o "$work/objects/$(basename "$source" .c).o" || failed=$((failed + 1))
 done
 
-for test in kernels ops math conv file; do
+for test in ${QD_TESTS:-kernels ops math conv file threads}; do
     # shellcheck disable=SC2086
     if $cc $strict -O2 -ffp-contract=off "$@" -I"$runtime/include" -I"$runtime/src" -I"$here" "$here/test_$test.c" \
-        "$work"/objects/*.o -o "$work/$test" -lm; then
+        "$runtime/port/posix_pool.c" "$work"/objects/*.o -o "$work/$test" -lm -pthread; then
         # shellcheck disable=SC2086
         ${QD_RUNNER:-} "$work/$test" >"$work/log" 2>&1
         status=$?
@@ -49,7 +50,7 @@ done
 for tool in qd_run qd_bench; do
     # shellcheck disable=SC2086
     if $cc $strict -O2 -ffp-contract=off "$@" -I"$runtime/include" "$runtime/tools/$tool.c" "$runtime/port/posix.c" \
-        "$work"/objects/*.o -o "$work/$tool" && ${QD_RUNNER:-} "$work/$tool" --version; then
+        "$runtime/port/posix_pool.c" "$work"/objects/*.o -o "$work/$tool" -pthread && ${QD_RUNNER:-} "$work/$tool" --version; then
         passed=$((passed + 1))
     else
         echo "$tool: does not build or start"

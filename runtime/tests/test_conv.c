@@ -188,7 +188,7 @@ static void one(const geometry *g) {
     if (epilogue != 2) bytes = expect(g, epilogue, result[epilogue], thresholds);
     for (int family = QD_REF; family <= QD_FAMILY_COUNT; family++) {
         const qd_family chosen = family == QD_FAMILY_COUNT ? QD_AUTO : (qd_family)family;
-        qd_options options = {chosen, NULL, NULL};
+        qd_options options = {chosen, NULL, NULL, NULL, NULL, 1, NULL};
         if (!qd_kernels_available(chosen)) continue;
         memset(arena, 0xA5, sizeof arena);
         memset(answer, 0, sizeof answer);

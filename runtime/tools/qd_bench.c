@@ -4,7 +4,7 @@
 #include "limits.h"
 
 static const char usage[] =
-    "usage: qd_bench MODEL.qdm [--kernels auto|ref|avx2|avx512|neon] [--runs N] [--warmup N] [--json]\n"
+    "usage: qd_bench MODEL.qdm [--kernels auto|ref|avx2|avx512|neon] [--threads N] [--runs N] [--warmup N] [--json]\n"
     "Median and 95th percentile of whole runs on a fixed input, then those of each operator, measured in runs of their own.\n"
     "Cycles are those of the core, by the speed of a chain of dependent instructions timed in the same process; the limit is\n"
     "what the instruction set allows per cycle for the operator's arithmetic (docs/benchmarks.md).\n";
@@ -12,12 +12,12 @@ static const char usage[] =
 typedef struct arguments {
     const char *model, *kernels_name;
     qd_family kernels;
-    long runs, warmup;
+    long runs, warmup, threads;
     int json;
 } arguments;
 
 static arguments parse(int argc, char **argv) {
-    arguments a = {NULL, "auto", QD_AUTO, 50, 5, 0};
+    arguments a = {NULL, "auto", QD_AUTO, 50, 5, 1, 0};
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i];
         if (strcmp(option, "--version") == 0) {
@@ -44,6 +44,8 @@ static arguments parse(int argc, char **argv) {
             a.kernels_name = argv[i];
         } else if (strcmp(option, "--runs") == 0) {
             a.runs = number_of(option, argv[i], 1, 1000000);
+        } else if (strcmp(option, "--threads") == 0) {
+            a.threads = number_of(option, argv[i], 1, 64);
         } else if (strcmp(option, "--warmup") == 0) {
             a.warmup = number_of(option, argv[i], 0, 1000000);
         } else {
@@ -116,7 +118,7 @@ static void report(const arguments *a, const qd_model *model, double median, dou
         printf("{\"runs\": %ld, \"median_ms\": %.6f, \"p95_ms\": %.6f, \"kernels\": \"%s\", \"macs\": %llu, \"core_ghz\": %.4f, "
                "\"layers\": [", a->runs, median * 1e3, p95 * 1e3, a->kernels_name, (unsigned long long)qd_macs(model), hertz / 1e9);
     } else {
-        printf("%ld runs, %s kernels: median %.3f ms, p95 %.3f ms, %.2f GMAC/s", a->runs, a->kernels_name, median * 1e3,
+        printf("%ld runs, %s kernels, %ld thread(s): median %.3f ms, p95 %.3f ms, %.2f GMAC/s", a->runs, a->kernels_name, a->threads, median * 1e3,
                p95 * 1e3, (double)qd_macs(model) / median / 1e9);
         if (hertz > 0) printf(", core at %.2f GHz", hertz / 1e9);
         printf("\n%12s %12s %12s %10s %10s %9s  %-10s %s\n", "median us", "p95 us", "MACs", "GMAC/s", "MAC/cycle", "of limit",
@@ -150,10 +152,17 @@ int main(int argc, char **argv) {
     const size_t runs = (size_t)a.runs, arena_bytes = qd_arena_bytes(&model);
     void *arena = need_memory(arena_bytes), *input = make_input(qd_input(&model)), *output = need_memory(qd_output(&model).bytes);
     double *totals = (double *)need_memory(runs * sizeof *totals), clocks[3], median, p95;
-    qd_options options = {QD_AUTO, NULL, NULL};
+    qd_options options = {QD_AUTO, NULL, NULL, NULL, NULL, 1, NULL};
     clock_state layers = {0, NULL, runs, 0};
 
     options.kernels = a.kernels;
+    if (a.threads > 1) {
+        options.parallel = port_pool_run;
+        options.threads = (uint32_t)a.threads;
+        options.pool = port_pool_new((size_t)a.threads);
+        options.workspace = need_memory((size_t)(a.threads - 1) * qd_workspace_bytes(&model));
+        if (!options.pool) die(TOOL_FAILED, "cannot start %ld threads", a.threads);
+    }
     layers.times = (double *)need_memory(qd_op_count(&model) * runs * sizeof *layers.times);
     clocks[0] = core_hertz();
     for (long i = 0; i < a.warmup + a.runs; i++) {
@@ -173,6 +182,7 @@ int main(int argc, char **argv) {
     }
     clocks[2] = core_hertz();
     report(&a, &model, median, p95, percentile(clocks, 3, 50), &layers);
+    port_pool_free((port_pool *)options.pool);
     if (fflush(stdout) != 0) die(TOOL_FAILED, "cannot write to standard output");
     return TOOL_OK;
 }

@@ -126,7 +126,7 @@ int main(int argc, char **argv) {
     const size_t n = (size_t)out.h * out.w * out.c;
     const int real = out.dtype == QD_F32;
     unsigned char *arena, *input, *raw, *all;
-    qd_options options = {QD_AUTO, NULL, NULL};
+    qd_options options = {QD_AUTO, NULL, NULL, NULL, NULL, 1, NULL};
     dump dumped;
 
     options.kernels = a.kernels;

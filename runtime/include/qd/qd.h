@@ -150,11 +150,25 @@ int qd_kernels_available(qd_family family);
 /* Called after each operator with its output, which stays valid until the function returns. */
 typedef void (*qd_observer)(void *user, uint32_t op, const void *output, size_t bytes);
 
+/*
+ * Calls work(context, part) for every part in [0, parts), on any threads and in any order, and returns once all calls have
+ * returned. Parts write different memory; what the caller wrote before must be seen by all, and what they wrote by the caller.
+ */
+typedef void (*qd_parallel)(void *pool, size_t parts, void (*work)(void *context, size_t part), void *context);
+
+/* Zero the rest of it: qd_options options = {0}. */
 typedef struct qd_options {
     qd_family kernels;
     qd_observer observer; /* may be NULL */
     void *user;           /* handed to the observer */
+    qd_parallel parallel; /* NULL: one thread, and the rest is ignored */
+    void *pool;           /* handed to parallel */
+    uint32_t threads;     /* parts that large operators are split into, at most; 0 counts as 1 */
+    void *workspace;      /* (threads - 1) * qd_workspace_bytes(model) bytes, 64-byte aligned; may be NULL for one thread */
 } qd_options;
+
+/* Bytes that each thread after the first needs of its own while qd_run runs; a multiple of 64. */
+size_t qd_workspace_bytes(const qd_model *model);
 
 /*
  * Runs the network once.
@@ -162,7 +176,7 @@ typedef struct qd_options {
  * input: qd_input(model).bytes bytes, no alignment needed; spare bits of a bit map are 0, and signs of trits where their mask is.
  * output: qd_output(model).bytes bytes are written, no alignment needed. Neither may overlap the arena.
  * Returns QD_OK, QD_ARGUMENT, QD_MISALIGNED, QD_ARENA or QD_KERNELS; nothing is written unless QD_OK.
- * Deterministic: the same input gives the same bytes, with every family. Stack: about 2 kB; on x86-64 with AVX-512, 44 kB.
+ * Deterministic: the same input gives the same bytes, with every family and any number of threads. Stack: about 2 kB; on x86-64 with AVX-512, 44 kB.
  */
 qd_status qd_run(const qd_model *model, const qd_options *options, void *arena, size_t arena_bytes, const void *input,
                  void *output);
