@@ -24,11 +24,12 @@ from tests.nn._networks import PRELU, SMALL, network, pixels  # noqa: E402
 # No row of the table, for nobody deploys there: it is here because its bytes are the other way round.
 BIG_ENDIAN = Target("s390x", "big-endian", "s390x-linux-musl", mcpu="baseline", runner="qemu-s390x")
 FOREIGN = [*(target for target in all_targets() if target.runner and not target.native), BIG_ENDIAN]
-NETWORKS: dict[str, dict[str, object]] = {"digits-cnn": SMALL["digits-cnn"], "binary-resnet": PRELU}
+TERNARY = {"channels": [9, 24], "dense": [40], "size": 16, "padding": 1, "weights": "fixed-threshold", "activations": "ternary"}
+NETWORKS: dict[str, dict[str, object]] = {"digits-cnn": SMALL["digits-cnn"], "binary-resnet": PRELU, "cnv": TERNARY}
 
 
 def packed(name: str, folder: Path) -> tuple[bytes, np.ndarray, np.ndarray]:
-    """(the file, images, torch's logits) of a small network: integers only, or with streams and PReLU."""
+    """(the file, images, torch's logits) of a small network: integers only, with streams and PReLU, or ternary."""
     latent = network(name, 0, NETWORKS[name])
     images = pixels(latent, 6, 0)
     with torch.no_grad():
