@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-/* A whole file in memory at a 64-byte boundary, or NULL with a reason in *why. Free with port_free. */
+/* A whole file in memory at a 64-byte boundary, or NULL with a reason in *why. It may be mapped: it stays until the program
+   ends, and the file must not be written to meanwhile. */
 void *port_load(const char *path, size_t *size, const char **why);
 
 /* n bytes (at least 1 is taken) at a 64-byte boundary, zeroed, or NULL. Free with port_free. */

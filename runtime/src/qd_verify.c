@@ -4,21 +4,8 @@
 #include <string.h>
 
 #include "qd_cpu.h"
+#include "qd_crc.h"
 #include "qd_read.h"
-
-/* zlib's CRC-32, four bits at a time: a 64-byte table instead of a kilobyte. */
-static uint32_t crc32(const uint8_t *p, size_t n) {
-    static const uint32_t table[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4,
-                                       0x4DB26158, 0x5005713C, 0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
-                                       0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C};
-    uint32_t crc = 0xFFFFFFFFu;
-    for (; n > 0; n--, p++) {
-        crc ^= *p;
-        crc = (crc >> 4) ^ table[crc & 15];
-        crc = (crc >> 4) ^ table[crc & 15];
-    }
-    return ~crc;
-}
 
 static int file_error(qd_error *error, qd_status status) { return qd_refuse(error, status, QD_IN_FILE, 0); }
 
@@ -66,7 +53,7 @@ static int check_header(qd_model *model, const uint8_t *data, size_t size, qd_er
     if (file_size != size) return file_error(error, QD_SIZE);
     model->data = data;
     model->size = size;
-    if (crc != crc32(data + QD_CRC_FROM, size - QD_CRC_FROM)) return file_error(error, QD_CRC);
+    if (crc != qd_crc32(data + QD_CRC_FROM, size - QD_CRC_FROM)) return file_error(error, QD_CRC);
     if (reserved != 0 || (model->flags & ~(uint32_t)QD_FLAG_FLOAT) != 0) return file_error(error, QD_RESERVED);
     return 1;
 }

@@ -17,6 +17,7 @@ static int lanes_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
             for (size_t j = 0; j < plane; j++, w += shape->lanes * shape->bits) {
                 const size_t used_bits = s->in.c > 8 * j ? s->in.c - 8 * j : 0;
                 const unsigned spare = used_bits >= 8 ? 0u : 0xFFu << used_bits & 0xFFu;
+                if (shape->bits == 1 && spare == 0 && used_lanes >= shape->lanes) continue; /* nothing spare here */
                 for (size_t l = 0; l < shape->lanes; l++) {
                     const unsigned mask = shape->bits == 2 ? w[shape->lanes + l] : 0xFFu;
                     const unsigned free = l < used_lanes ? spare : 0xFFu;

@@ -113,13 +113,14 @@ static void print_json_text(const char *text, size_t n) {
     putchar('"');
 }
 
-static void report(const arguments *a, const qd_model *model, double median, double p95, double hertz, clock_state *layers) {
+static void report(const arguments *a, const qd_model *model, double median, double p95, double opened, double hertz, clock_state *layers) {
     if (a->json) {
-        printf("{\"runs\": %ld, \"median_ms\": %.6f, \"p95_ms\": %.6f, \"kernels\": \"%s\", \"macs\": %llu, \"core_ghz\": %.4f, "
-               "\"layers\": [", a->runs, median * 1e3, p95 * 1e3, a->kernels_name, (unsigned long long)qd_macs(model), hertz / 1e9);
+        printf("{\"runs\": %ld, \"median_ms\": %.6f, \"p95_ms\": %.6f, \"kernels\": \"%s\", \"macs\": %llu, \"open_ms\": %.3f, \"core_ghz\": %.4f, "
+               "\"layers\": [", a->runs, median * 1e3, p95 * 1e3, a->kernels_name, (unsigned long long)qd_macs(model), opened * 1e3, hertz / 1e9);
     } else {
         printf("%ld runs, %s kernels, %ld thread(s): median %.3f ms, p95 %.3f ms, %.2f GMAC/s", a->runs, a->kernels_name, a->threads, median * 1e3,
                p95 * 1e3, (double)qd_macs(model) / median / 1e9);
+        printf(", read and checked in %.2f ms", opened * 1e3);
         if (hertz > 0) printf(", core at %.2f GHz", hertz / 1e9);
         printf("\n%12s %12s %12s %10s %10s %9s  %-10s %s\n", "median us", "p95 us", "MACs", "GMAC/s", "MAC/cycle", "of limit",
                "operator", "name");
@@ -148,7 +149,9 @@ static void report(const arguments *a, const qd_model *model, double median, dou
 
 int main(int argc, char **argv) {
     const arguments a = parse(argc, argv);
+    const double opening = port_seconds();
     const qd_model model = open_model(a.model);
+    const double opened = port_seconds() - opening;
     const size_t runs = (size_t)a.runs, arena_bytes = qd_arena_bytes(&model);
     void *arena = need_memory(arena_bytes), *input = make_input(qd_input(&model)), *output = need_memory(qd_output(&model).bytes);
     double *totals = (double *)need_memory(runs * sizeof *totals), clocks[3], median, p95;
@@ -181,7 +184,7 @@ int main(int argc, char **argv) {
         qd_run(&model, &options, arena, arena_bytes, input, output);
     }
     clocks[2] = core_hertz();
-    report(&a, &model, median, p95, percentile(clocks, 3, 50), &layers);
+    report(&a, &model, median, p95, opened, percentile(clocks, 3, 50), &layers);
     port_pool_free((port_pool *)options.pool);
     if (fflush(stdout) != 0) die(TOOL_FAILED, "cannot write to standard output");
     return TOOL_OK;
