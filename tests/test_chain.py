@@ -31,6 +31,7 @@ from qnn_deploy.targets import find_target  # noqa: E402
 from qnn_deploy.toolchain.compiler import build_program  # noqa: E402
 from qnn_deploy.toolchain.runner import LocalRunner  # noqa: E402
 from tests.nn._networks import QUANTISED, SMALL, network, pixels, slope_net  # noqa: E402
+from tests.nn._operator_networks import OPERATORS, operator_network  # noqa: E402
 
 LEVELS = (ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
 
@@ -79,6 +80,17 @@ def test_signs_behind_prelu(negative: bool, seed: int) -> None:
     lowered = _compiled_forms(torch_export.export(fold(latent), latent.input_shape, "uint8", "slopes"), x, expected)
     folded = [proof.layer for proof in lowered.proofs]
     assert folded == (["layers.1", "layers.9"] if negative else ["layers.1", "layers.5", "layers.9", "layers.14"])
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_every_operator(name: str) -> None:
+    latent = operator_network(name, 0)
+    x = pixels(latent, 16, 0)
+    with torch.no_grad():
+        expected = latent(x).numpy()
+        assert same_bits(deploy(latent)(x).numpy(), expected)
+    assert len(np.unique(expected)) > 20
+    _compiled_forms(torch_export.export(fold(latent), latent.input_shape, "uint8", name), x, expected)
 
 
 def _compiled_forms(model: ir.Model, x: torch.Tensor, expected: np.ndarray) -> Lowered:

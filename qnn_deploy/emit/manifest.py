@@ -93,7 +93,10 @@ def _window(op: Op) -> str:
     if op.window is None:
         return ""
     (height, width), (down, right) = op.window.kernel, op.window.stride
-    return f"{height}x{width}/{down}" if down == right else f"{height}x{width}/{down}x{right}"
+    text = f"{height}x{width}/{down}" if down == right else f"{height}x{width}/{down}x{right}"
+    if op.window.dilation != (1, 1):
+        text += f" dilation {op.window.dilation[0]}x{op.window.dilation[1]}"
+    return text + (f" groups {op.groups}" if op.groups > 1 else "")
 
 
 def describe(program: Program) -> dict[str, Any]:

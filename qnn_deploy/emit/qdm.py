@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from qnn_deploy.ir.program import ALIGNMENT, DType, Epilogue, Op, Opcode, Program, Slot, Step, Weights, align, constant_dtype
+from qnn_deploy.ir.program import ALIGNMENT, Conv, DType, Epilogue, Op, Opcode, Program, Slot, Step, Weights, align, constant_dtype
 
 MAGIC = b"QDM\x1a"
 MAJOR, MINOR = 1, 2
@@ -51,16 +51,18 @@ def encode(program: Program) -> bytes:
 
 def minor_version(program: Program) -> int:
     """The oldest minor version that has everything in ``program``: runtimes of that version run it."""
-    if any(_since_2(program, op) for op in program.ops):
-        return 2
-    return 1 if any(op.steps & Step.PRELU for op in program.ops) else 0
+    return max(2 if _since_2(program, op) else 1 if op.steps & Step.PRELU else 0 for op in program.ops)
 
 
 def _since_2(program: Program, op: Op) -> bool:
     source, result = (program.buffers[index].dtype for index in (op.inputs[0], op.output))
-    small = op.weights > Weights.INT8 or (op.weights == Weights.BITS and source != DType.BITS)
+    planes = source in (DType.BITS, DType.TRITS)
+    if op.opcode == Opcode.CONV and op.window is not None:
+        usual = op.weights == (Weights.BITS if planes else Weights.INT8) and op.groups == 1 and op.window.dilation == (1, 1)
+        if not usual or any(op.ints) or op.epilogue == Epilogue.LEVELS:
+            return True
     pools_levels = op.opcode == Opcode.BIT_POOL and source != DType.BITS
-    return op.epilogue == Epilogue.LEVELS or small or pools_levels or DType.TRITS in (source, result)
+    return pools_levels or DType.TRITS in (source, result)
 
 
 def _op(op: Op, name_at: int, name_size: int) -> bytes:
@@ -68,11 +70,10 @@ def _op(op: Op, name_at: int, name_size: int) -> bytes:
     for slot, index in op.constants:
         constants[Slot(slot)] = index
     inputs = [*op.inputs, *[NONE] * (4 - len(op.inputs))]
-    window = op.window
-    kernel, stride, padding = (window.kernel, window.stride, window.padding) if window else ((0, 0), (0, 0), (0, 0, 0, 0))
-    dilation, groups = ((1, 1), 1) if op.opcode == Opcode.CONV else ((0, 0), 0)
+    window = op.window or Conv((0, 0), (0, 0))
+    dilation, groups = (window.dilation, op.groups) if op.opcode == Opcode.CONV else ((0, 0), 0)
     record = struct.pack("<BBBB4HHH", op.opcode, op.epilogue, op.weights, len(op.inputs), *inputs, op.output, op.steps)
-    record += struct.pack("<2H2H4H2HI", *kernel, *stride, *padding, *dilation, groups)
+    record += struct.pack("<2H2H4H2HI", *window.kernel, *window.stride, *window.padding, *dilation, groups)
     record += struct.pack("<8H2f2i", *constants, *op.floats, *op.ints)
     record += struct.pack("<IIIIII", op.scratch, op.scratch_bytes, name_at, name_size, 0, 0)
     assert len(record) == OP_BYTES

@@ -80,15 +80,18 @@ def _tables(data: bytes) -> Program:
 def _op(data: bytes, at: int, names_at: int, shapes: list[tuple[int, ...]], constants: list[NDArray[Any]]) -> Op:
     opcode, epilogue, weights, n_inputs, *rest = struct.unpack_from("<4B4HHH", data, at)
     inputs, output, steps = rest[:n_inputs], rest[4], rest[5]
-    kernel_stride_pad = struct.unpack_from("<8H", data, at + 16)
+    *spans, groups = struct.unpack_from("<10HI", data, at + 16)
     slots = struct.unpack_from("<8H", data, at + 40)
     floats, ints = struct.unpack_from("<2f", data, at + 56), struct.unpack_from("<2i", data, at + 64)
     scratch, scratch_bytes, name_at, name_size = struct.unpack_from("<4I", data, at + 72)
-    window = Conv(kernel_stride_pad[:2], kernel_stride_pad[2:4], kernel_stride_pad[4:]) if kernel_stride_pad[0] else None
+    window = None
+    if spans[0]:
+        kernel, stride, padding, dilation = spans[:2], spans[2:4], spans[4:8], spans[8:] if opcode == Opcode.CONV else (1, 1)
+        window = Conv(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
     parameters = macs = weight_bits = 0
     if opcode == Opcode.CONV and window is not None:
         channels, (height, width, out) = shapes[inputs[0]][3], shapes[output][1:4]
-        parameters = window.kernel[0] * window.kernel[1] * channels * out
+        parameters = window.kernel[0] * window.kernel[1] * (channels // groups) * out
         macs = parameters * height * width
         packed = constants[slots[Slot.WEIGHTS]]
         weight_bits = WEIGHT_BITS[Weights(weights)]
@@ -100,5 +103,5 @@ def _op(data: bytes, at: int, names_at: int, shapes: list[tuple[int, ...]], cons
     used = tuple((Slot(i), index) for i, index in enumerate(slots) if index != NONE)
     return Op(
         Opcode(opcode), name, tuple(inputs), output, window, Epilogue(epilogue), Weights(weights), Step(steps), used, floats, ints,
-        scratch, scratch_bytes, macs, weight_bits, parameters,
+        scratch, scratch_bytes, macs, weight_bits, parameters, groups or 1,
     )  # fmt: skip

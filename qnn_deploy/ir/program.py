@@ -145,11 +145,18 @@ class Buffer:
 
 @dataclasses.dataclass(frozen=True)
 class Conv:
-    """Window of CONV and the pools: kernel, stride [height, width], padding [top, left, bottom, right]."""
+    """Window of CONV and the pools: kernel, stride, dilation [height, width], padding [top, left, bottom, right]."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """From the first tap to the last, both counted."""
+        height, width = ((kernel - 1) * dilation + 1 for kernel, dilation in zip(self.kernel, self.dilation, strict=True))
+        return height, width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +165,9 @@ class Op:
 
     Attributes:
         name: the layer's name, for people.
+        groups: of CONV's channels.
         constants: constant index by slot.
+        ints: QUANTIZE: low, high. CONV: the value around the map, the lowest level.
         weight_bits: of the smallest form that holds the weights, for reports (1 for binary however it is stored).
     """
 
@@ -178,6 +187,7 @@ class Op:
     macs: int = 0
     weight_bits: int = 0
     parameters: int = 0
+    groups: int = 1
 
     @property
     def uses_float(self) -> bool:

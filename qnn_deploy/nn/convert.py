@@ -190,10 +190,12 @@ def _layer(layer: nn.Conv2d | nn.Linear, weights: Spec, activations: Spec | None
         made = QuantConv2d(
             layer.in_channels,
             layer.out_channels,
-            layer.kernel_size[0],
+            layer.kernel_size,
             weight_quantizer(weights),
-            stride=layer.stride[0],
-            padding=layer.padding[0] if isinstance(layer.padding, tuple) else (layer.kernel_size[0] // 2 if layer.padding == "same" else 0),
+            stride=layer.stride,
+            padding=_margins(layer),
+            dilation=layer.dilation,
+            groups=layer.groups,
         )
     else:
         made = QuantLinear(layer.in_features, layer.out_features, weight_quantizer(weights))
@@ -201,6 +203,14 @@ def _layer(layer: nn.Conv2d | nn.Linear, weights: Spec, activations: Spec | None
     made.weight.data.copy_(layer.weight.data)
     made.reset_quantizer()
     return QuantizedLayer(quantizer, made, layer.bias, scale if activations is None else 1.0)
+
+
+def _margins(layer: nn.Conv2d) -> tuple[int, ...]:
+    """Margins of a float convolution as `QuantConv2d` takes them; of an odd total, torch's "same" puts the extra row behind."""
+    if isinstance(layer.padding, tuple):
+        return layer.padding
+    total = [(k - 1) * d if layer.padding == "same" else 0 for k, d in zip(layer.kernel_size, layer.dilation, strict=True)]
+    return (*(each // 2 for each in total), *(each - each // 2 for each in total))
 
 
 def _is(
@@ -262,13 +272,9 @@ def _problem(node: fx.Node, modules: Mapping[str, nn.Module]) -> QnnDeployError 
         return None
     if _is(node, modules, _STAYS_FUNCTIONS, _STAYS_METHODS, _STAYS_MODULES):
         layer = modules[str(node.target)] if node.op == "call_module" else None
-        if isinstance(layer, nn.Conv2d):
-            same = all(
-                len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.padding, layer.dilation) if isinstance(pair, tuple)
-            )
-            if layer.groups != 1 or layer.dilation != (1, 1) or layer.padding_mode != "zeros" or not same:
-                what = "a convolution with groups, dilation, other than zero padding or a kernel that is not square"
-                return QnnDeployError("QD0301", f"no deployable form of {what}", where=f"layer {node.target}")
+        if isinstance(layer, nn.Conv2d) and layer.padding_mode != "zeros":
+            what = f"padding by {layer.padding_mode}"
+            return QnnDeployError("QD0301", f"no deployable form of {what}", where=f"layer {node.target}", help="pad with zeros")
         return None
     what = type(modules[str(node.target)]).__name__ if node.op == "call_module" else getattr(node.target, "__name__", str(node.target))
     help = {

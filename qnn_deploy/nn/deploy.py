@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from qnn_deploy.errors import UserError
 from qnn_deploy.nn import functional
-from qnn_deploy.nn.layers import QuantConv2d, QuantLayer, QuantLinear, fold
+from qnn_deploy.nn.layers import QuantLayer, QuantLinear, fold
 from qnn_deploy.nn.quantizers import ActivationQuantizer, SignActivation
 
 _CHUNK = 4096
@@ -71,7 +71,7 @@ def _replace(traced: fx.GraphModule, graph: fx.Graph, modules: dict[str, nn.Modu
     node = sign.args[0]
     while isinstance(node, fx.Node) and node.op == "call_module" and len(node.users) == 1:
         module = modules[node.target]  # type: ignore[index]
-        if isinstance(module, (QuantConv2d, QuantLinear)):
+        if isinstance(module, QuantLayer):
             break
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.ReLU, nn.PReLU, nn.LeakyReLU, nn.Hardtanh)):
             chain.insert(0, module)
@@ -84,7 +84,7 @@ def _replace(traced: fx.GraphModule, graph: fx.Graph, modules: dict[str, nn.Modu
     assert isinstance(layer, QuantLayer) and layer.weight_int is not None
     if layer.asymmetric or (isinstance(layer, QuantLinear) and layer.bias is not None):
         return  # a function of two accumulators, or of a sum
-    found = _scan(layer, chain, _largest_input(modules, node.args[0]), str(node.target))
+    found = _scan(layer, chain, max(_largest_input(modules, node.args[0]), abs(getattr(layer, "padding_value", 0))), str(node.target))
     if found is None:
         return
     threshold, direction = found
@@ -141,12 +141,12 @@ def _scan(layer: QuantLayer, chain: list[nn.Module], largest_input: int, name: s
     start = end = torch.zeros(channels)
     changes = torch.zeros(channels)
     previous: Tensor | None = None
-    four_d = isinstance(layer, QuantConv2d)
+    ones = [1] * (weight.dim() - 2)
     for low in range(-bound, bound + 1, _CHUNK):
         grid = torch.arange(low, min(low + _CHUNK, bound + 1), dtype=torch.float32)
         x = grid[:, None].repeat(1, channels)
         values = x * layer.weight_scale if layer.weight_scale is not None else x.clone()  # activations may work in place
-        values = values[:, :, None, None] if four_d else values
+        values = values.reshape(*values.shape, *ones)
         for module in chain:
             values = module(values)
         bits = functional.sign(values.reshape(len(grid), channels))

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from qnn_deploy.nn.gradients import asymmetric_weight
 from qnn_deploy.nn.quantizers._base import FoldedWeight, WeightQuantizer
 
+Size = int | Sequence[int]
+
 
 class QuantLayer(nn.Module):
     """The half that convolution and dense layers share: a latent or folded weight behind one accessor.
@@ -105,20 +107,74 @@ class QuantLayer(nn.Module):
         return y * (scale.reshape(-1, *[1] * (y.dim() - 2)) if scale.dim() == 1 else scale)
 
 
-class QuantConv2d(QuantLayer):
-    """2-D convolution, ``conv(x, integers) * scale``; x [N, C, H, W] integer-valued float, zero padding, no bias."""
+class _QuantConv(QuantLayer):
+    """What convolutions over ``axes`` axes share. Sizes are one number for all axes, or one for each.
+
+    Args:
+        padding: also one for each side: those before each axis, then those behind each (top, left, bottom, right).
+        padding_value: integer around the map. 0 is a third value beside +1 and -1; with +1 or -1 a bipolar map stays bipolar.
+        groups: the channels are split into as many parts, each with filters of its own; ``in_channels`` of them: depthwise.
+
+    Raises:
+        ValueError: channels that do not divide into the groups, or sizes that are not one, one per axis or one per side.
+    """
+
+    axes: int
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, quantizer: WeightQuantizer, *, stride: int = 1, padding: int = 0
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        quantizer: WeightQuantizer,
+        *,
+        stride: Size = 1,
+        padding: Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        padding_value: int = 0,
     ) -> None:
-        super().__init__((out_channels, in_channels, kernel_size, kernel_size), quantizer)
-        self.stride, self.padding = stride, padding
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(f"{in_channels} input and {out_channels} output channels do not divide into {groups} groups")
+        kernel = _sizes(kernel_size, self.axes)
+        super().__init__((out_channels, in_channels // groups, *kernel), quantizer)
+        self.stride, self.dilation = _sizes(stride, self.axes), _sizes(dilation, self.axes)
+        pads = _sizes(padding, self.axes, sides=True)
+        self.padding = pads if len(pads) > self.axes else pads * 2
+        self.groups, self.padding_value = groups, padding_value
 
     def sums(self, x: Tensor, weight: Tensor) -> Tensor:
-        return F.conv2d(x, weight, None, self.stride, self.padding)
+        before, behind = self.padding[: self.axes], self.padding[self.axes :]
+        padding: Sequence[int] = before
+        if before != behind or self.padding_value:
+            # F.pad goes from the last axis to the first.
+            margins = [side for pair in zip(reversed(before), reversed(behind), strict=True) for side in pair]
+            x, padding = F.pad(x, margins, value=float(self.padding_value)), [0] * self.axes
+        convolve = F.conv1d if self.axes == 1 else F.conv2d
+        return convolve(x, weight, None, self.stride, padding, self.dilation, self.groups)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.scaled_sums(x)
+
+
+class QuantConv2d(_QuantConv):
+    """2-D convolution, ``conv(x, integers) * scale``; x [N, C, H, W] integer-valued float, no bias."""
+
+    axes = 2
+
+
+class QuantConv1d(_QuantConv):
+    """1-D convolution, ``conv(x, integers) * scale``; x [N, C, L] integer-valued float, no bias."""
+
+    axes = 1
+
+
+def _sizes(value: Size, axes: int, *, sides: bool = False) -> tuple[int, ...]:
+    """``value`` as one number per axis; with ``sides`` it may also be one per side."""
+    sizes = (value,) * axes if isinstance(value, int) else tuple(value)
+    if len(sizes) != axes and not (sides and len(sizes) == 2 * axes):
+        raise ValueError(f"{value} is not a size of {axes} axes{' or their sides' if sides else ''}")
+    return sizes
 
 
 class QuantLinear(QuantLayer):
@@ -140,15 +196,19 @@ class InputZero(nn.Module):
     """Subtract the integer zero point of each channel from pixels: uint8 [N, C, H, W] -> integer-valued float32.
 
     The zero point makes zero padding pad the mean colour. This is the first layer of a deployable network.
+
+    Args:
+        zero: of each channel.
+        axes: behind the channels; 1 for signals [N, C, L].
     """
 
     zero: Tensor
 
-    def __init__(self, zero: Sequence[int]) -> None:
+    def __init__(self, zero: Sequence[int], axes: int = 2) -> None:
         super().__init__()
         if any(not 0 <= z <= 255 for z in zero):
             raise ValueError(f"zero points of uint8 pixels lie in [0, 255], not {list(zero)}")
-        self.register_buffer("zero", torch.tensor(list(zero), dtype=torch.float32).reshape(-1, 1, 1))
+        self.register_buffer("zero", torch.tensor(list(zero), dtype=torch.float32).reshape(-1, *[1] * axes))
 
     def forward(self, x: Tensor) -> Tensor:
         return x.to(torch.float32) - self.zero

@@ -24,6 +24,7 @@ from qnn_deploy.ops import (
     onnx_max_pool,
     onnx_relu,
     onnx_sign,
+    pad,
     prelu,
     quantize,
     scale,
@@ -36,6 +37,7 @@ from qnn_deploy.ops._base import OpDef
 
 ALL: tuple[OpDef, ...] = (
     subtract_zero.OP,
+    pad.OP,
     conv.OP,
     binary_conv.OP,
     dense.OP,

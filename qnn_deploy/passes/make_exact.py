@@ -10,7 +10,7 @@ from qnn_deploy.ir.edit import DOMAIN, add_initializer, copy_provenance, fresh_n
 from qnn_deploy.ir.levels import Level
 from qnn_deploy.ops.batch_norm import fold_batchnorm
 from qnn_deploy.passes._base import LevelPass
-from qnn_deploy.passes.ranges import Ranges, analyse, weights_of
+from qnn_deploy.passes.ranges import Range, Ranges, analyse, weights_of
 
 _EXACT_IN_FLOAT = 2**24
 _INTEGER_TYPES = (ir.DataType.UINT8, ir.DataType.INT8, ir.DataType.INT16, ir.DataType.INT32)
@@ -56,6 +56,8 @@ class MakeExact(LevelPass):
             new = self._reduction(graph, node, ranges)
         elif kind == "SubtractZero":
             new = replace_node(node, kind, node.inputs, _to(ir.DataType.INT16), domain=DOMAIN, dtype=ir.DataType.INT16)
+        elif kind == "Pad":
+            new = self._pad(node, span)
         elif kind == "Sign":
             new = replace_node(node, kind, [_as_float(graph, node, x)], _to(ir.DataType.INT8), domain=DOMAIN, dtype=ir.DataType.INT8)
         elif kind == "Quantize":
@@ -88,6 +90,21 @@ class MakeExact(LevelPass):
                 node.replace_input_with(index, _as_float(graph, node, value, index))  # type: ignore[arg-type]
         if new is not None and span is not None:
             ranges[new.outputs[0]] = span
+
+    def _pad(self, node: ir.Node, span: Range | None) -> ir.Node | None:
+        x = node.inputs[0]
+        assert x is not None
+        value = node.attributes["value"].as_int()
+        if span is None or x.dtype not in (ir.DataType.INT8, ir.DataType.INT16):
+            help = "pad behind the activation: QuantConv2d(..., padding_value=1)"
+            self.fail(UserError("QD0301", f"padding of a real-valued map with {value}", where=location(node), help=help))
+            return None
+        info = np.iinfo(x.dtype.numpy())
+        if not info.min <= value <= info.max:
+            self.fail(UserError("QD0301", f"padding with {value} of a map of {x.dtype.name.lower()}", where=location(node)))
+            return None
+        attributes = {name: each.value for name, each in node.attributes.items()}
+        return replace_node(node, "Pad", [x], attributes, domain=DOMAIN, dtype=x.dtype)
 
     def _reduction(self, graph: ir.Graph, node: ir.Node, ranges: Ranges) -> ir.Node | None:
         x = node.inputs[0]

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from qnn_deploy.errors import QnnDeployError
-from qnn_deploy.ir.edit import add_initializer, attribute, constant, insert_after, is_op, refuse, shape_of
+from qnn_deploy.ir.edit import DOMAIN, add_initializer, attribute, constant, insert_after, is_op, refuse, replace_node, shape_of
 from qnn_deploy.passes._importing import ImportPass, constant_bias, integer_weights, put_reduction
 
 
@@ -41,14 +41,19 @@ class NormaliseConv(ImportPass):
             return
         pad = x.producer()
         if pad is not None and is_op(pad, "Pad"):
-            margins = _zero_margins(pad)
-            if margins is None:
-                help = "pad with zeros (of a map of +1/-1, a third value that adds nothing to the sum)"
-                self.fail(refuse(pad, "QD0301", "padding in front of a convolution with other values than 0, or of other axes", help))
+            found = _margins(pad, weights.integers.ndim - 2)
+            if found is None:
+                help = "pad height and width with 0 (of a map of +1/-1, a third value that adds nothing to the sum) or with +1 or -1"
+                self.fail(refuse(pad, "QD0301", "padding in front of a convolution that is no constant integer, or of other axes", help))
                 return
-            attributes["pads"] = tuple(a + b for a, b in zip(attributes["pads"], margins, strict=True))
-            x = pad.inputs[0]
-            assert x is not None
+            margins, fill = found
+            source_map = pad.inputs[0]
+            assert source_map is not None
+            if fill == 0:
+                attributes["pads"] = tuple(a + b for a, b in zip(attributes["pads"], margins, strict=True))
+                x = source_map
+            else:
+                x = replace_node(pad, "Pad", [source_map], {"pads": margins, "value": fill}, domain=DOMAIN).outputs[0]
         value = source
         if source.dtype != ir.DataType.FLOAT or weights.scale is not None:
             value = add_initializer(graph, f"{source.name}_integers", weights.integers)
@@ -81,14 +86,16 @@ def _attributes(node: ir.Node, shape: tuple[int, ...]) -> dict[str, Any] | None:
     }
 
 
-def _zero_margins(pad: ir.Node) -> tuple[int, ...] | None:
-    """(top, left, bottom, right) of a Pad of height and width with zeros; None for any other Pad."""
+def _margins(pad: ir.Node, axes: int) -> tuple[tuple[int, ...], int] | None:
+    """((top, left, bottom, right), value) of a Pad of the last ``axes`` axes with one integer; None for any other Pad."""
     if attribute(pad, "mode", "constant") != "constant" or (len(pad.inputs) > 3 and pad.inputs[3] is not None):
         return None
     amounts = constant(pad.inputs[1])
     value = constant(pad.inputs[2]) if len(pad.inputs) > 2 and pad.inputs[2] is not None else np.zeros(1)
-    if amounts is None or value is None or value.any() or amounts.shape != (8,) or (amounts < 0).any():
+    if amounts is None or value is None or amounts.shape != (2 * (axes + 2),) or (amounts < 0).any():
         return None
-    if amounts[[0, 1, 4, 5]].any():
+    fill = float(np.ravel(value)[0])
+    before, behind = amounts[: axes + 2], amounts[axes + 2 :]
+    if before[:2].any() or behind[:2].any() or fill != np.rint(fill):
         return None
-    return int(amounts[2]), int(amounts[3]), int(amounts[6]), int(amounts[7])
+    return tuple(int(each) for each in (*before[2:], *behind[2:])), int(fill)

@@ -81,6 +81,10 @@ def _range(node: ir.Node, ranges: Ranges) -> Range | None:
         return Range(x.low - zero, x.high - zero)
     if node.op_type in ("MaxPool", "BipolarMaxPool"):
         return x
+    if node.op_type == "Pad":
+        fill = node.attributes["value"].as_int()
+        step = x.step if bool(np.all((x.low - fill) % 2 == 0)) else 1
+        return Range(np.minimum(x.low, fill), np.maximum(x.high, fill), step)
     if node.op_type == "Flatten":
         area = int(np.prod([int(d) for d in list(node.inputs[0].shape)[2:]]))  # type: ignore[union-attr, arg-type]
         return Range(np.repeat(x.low, area), np.repeat(x.high, area), x.step)

@@ -22,7 +22,7 @@ STEPS = {
     "Clip": Step.CLIP,
     "PRelu": Step.PRELU,
 }
-VIEWS = ("Flatten", "SubtractZero")
+VIEWS = ("Flatten", "SubtractZero", "Pad")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,11 +29,11 @@ from qnn_deploy.ir.program import (
 from qnn_deploy.ops._bits import unpack_signs
 from qnn_deploy.plan.groups import CONVOLUTIONS, STEPS, VIEWS, Group, group
 from qnn_deploy.plan.memory import Block, lower_bound, place
-from qnn_deploy.plan.pack import pack_channel_mask, pack_lane_major, pack_pair_major, pack_small
+from qnn_deploy.plan.pack import pack_channel_mask, pack_depthwise, pack_lane_major, pack_pair_major, pack_small
 from qnn_deploy.plan.planes import MOST_DIGITS, ternary_maps, weights_form
 
 _DTYPES = {"UINT8": DType.U8, "INT8": DType.I8, "INT16": DType.I16, "INT32": DType.I32, "FLOAT": DType.F32}
-_MAX_ABS = {DType.U8: 255, DType.I8: 128, DType.I16: 32768}
+_MAX_ABS = {DType.U8: 255, DType.I8: 128, DType.I16: 32768, DType.BITS: 1, DType.TRITS: 1}
 _SIMPLE = {
     "Sign": Opcode.SIGN,
     "BipolarMaxPool": Opcode.BIT_POOL,
@@ -58,7 +58,13 @@ _ELEMENTWISE = (Opcode.SIGN, Opcode.QUANTIZE)
 
 @dataclasses.dataclass(frozen=True)
 class _View:
-    """How a graph value lies in memory: a buffer, its map shape, the zero points still to be subtracted, and whether it was flattened."""
+    """How a graph value lies in memory: a buffer, its map shape, and what its reader still has to do.
+
+    Attributes:
+        zero: zero points to be subtracted.
+        flattened: its elements are read as one row.
+        pads, fill: margins (top, left, bottom, right) around the map, and their value.
+    """
 
     buffer: int
     dtype: DType
@@ -67,6 +73,8 @@ class _View:
     channels: int
     zero: NDArray[np.int16] | None = None
     flattened: bool = False
+    pads: tuple[int, ...] = ()
+    fill: int = 0
 
 
 def plan(model: ir.Model) -> Program:
@@ -133,6 +141,8 @@ class _Planner:
                 message = "a zero point other than 0 of int8 or int16 features has no kernel"
                 raise UserError("QD0308", message, where=location(node), help=help)
             view = dataclasses.replace(view, zero=np.broadcast_to(zero, (view.channels,)).copy())
+        elif node.op_type == "Pad":
+            view = dataclasses.replace(view, pads=tuple(node.attributes["pads"].as_ints()), fill=node.attributes["value"].as_int())
         else:
             view = dataclasses.replace(view, flattened=True)
         self.views[node.outputs[0]] = view
@@ -142,25 +152,27 @@ class _Planner:
         x = self._input(node, 0, allow_zero=True, allow_flat=True)
         weights, window = self._weights(node, x)
         out, taps, channels = weights.shape
-        kind = weights_form(weights, x.dtype)
+        groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
+        kind = weights_form(weights, x.dtype, groups)
         bits = WEIGHT_BITS[kind]
         slots: list[tuple[Slot, int]] = []
-        if x.dtype in (DType.BITS, DType.TRITS):
-            if bits > 2:
-                raise UserError(
-                    "QD0301",
-                    "int8 weights on binary activations have no kernel",
-                    where=location(node),
-                    help="use binary weights, or int8 activations",
-                )
+        parts = np.split(weights, groups)
+        packed: NDArray[Any]
+        if x.dtype in (DType.BITS, DType.TRITS) and bits <= 2:
             most = 65535 if bits == 1 and x.dtype == DType.BITS else MOST_DIGITS
             self._bound(node, taps * channels <= most, f"{taps * channels} binary or ternary taps; at most {most}")
             patch = taps * bits_stride(channels) * (2 if x.dtype == DType.TRITS else 1)
-            packed: NDArray[Any] = pack_lane_major(weights, bits)
+            packed = np.concatenate([pack_lane_major(part, bits) for part in parts])
         else:
             bound = taps * channels * _MAX_ABS[x.dtype] * (1 if bits <= 2 else 2 ** (bits - 1))
             self._bound(node, bound < 2**31, f"the accumulator may reach {bound}, over 2^31 - 1")
-            packed, patch = pack_pair_major(weights) if bits == 8 else pack_small(weights, kind), 2 * align(taps * channels, 2)
+            patch = 2 * align(taps * channels, 2)
+            if groups > 1 and channels == 1:
+                packed, patch = pack_depthwise(weights), 2 * out
+            elif bits == 8:
+                packed = np.concatenate([pack_pair_major(part) for part in parts])
+            else:
+                packed = np.concatenate([pack_small(part, kind) for part in parts])
         slots.append((Slot.WEIGHTS, self._add_constant(packed)))
         if x.dtype == DType.U8:
             zero = x.zero if x.zero is not None else np.zeros(x.channels, np.int16)
@@ -184,8 +196,10 @@ class _Planner:
         self.views[tail.outputs[0]] = view
         self._append(
             Op(
-                Opcode.CONV, node.name or "", tuple(inputs), view.buffer, window, epilogue, kind, steps, tuple(slots), floats, ints,
-                scratch_bytes=4 * align(patch) + 16 * align(out, 32), macs=taps * channels * out * view.height * view.width,
+                Opcode.CONV, node.name or "", tuple(inputs), view.buffer, window, epilogue, kind, steps, tuple(slots), floats,
+                groups=groups, ints=(x.fill if any(x.pads) else 0, ints[1]),
+                scratch_bytes=4 * align(patch) + 16 * (align(out, 32) + (32 if groups > 1 else 0)),
+                macs=taps * channels * out * view.height * view.width,
                 weight_bits=WEIGHT_BITS[smallest_weights(weights)], parameters=weights.size,
             )
         )  # fmt: skip
@@ -203,16 +217,20 @@ class _Planner:
             kernels = array.reshape(-1, x.channels, x.height, x.width)
             return _nhwc(kernels), Conv((x.height, x.width))
         strides, pads = attributes["strides"].as_ints(), attributes["pads"].as_ints()
-        if any(d != 1 for d in attributes["dilations"].as_ints()) or attributes["group"].as_int() != 1:
-            raise UserError("QD0301", "dilated and grouped convolutions have no kernel yet", where=location(node))
+        if x.pads and any(pads):
+            raise UserError("QD0301", "a convolution pads a padded map", where=location(node), help="pad once, with one value")
+        pads = x.pads or pads
         if x.flattened and x.height * x.width > 1:
             raise UserError("QD0301", "a convolution reads a flattened map", where=location(node))
         if node.op_type == "BinaryConv":
             kernel = attributes["kernel_shape"].as_ints()
             per_filter = attributes["in_channels"].as_int() * kernel[0] * kernel[1]
             array = unpack_signs(array, per_filter).reshape(len(array), -1, kernel[0], kernel[1])
-        window = Conv((array.shape[2], array.shape[3]), (strides[0], strides[1]), (pads[0], pads[1], pads[2], pads[3]))
-        if any(p >= k for p, k in zip(pads, [*window.kernel, *window.kernel], strict=True)):
+        dilations = attributes["dilations"].as_ints()
+        window = Conv(
+            (array.shape[2], array.shape[3]), (strides[0], strides[1]), (pads[0], pads[1], pads[2], pads[3]), (dilations[0], dilations[1])
+        )
+        if any(p >= k for p, k in zip(pads, [*window.reach, *window.reach], strict=True)):
             raise UserError("QD0301", "the padding is not smaller than the kernel", where=location(node))
         return _nhwc(array), window
 
@@ -307,6 +325,8 @@ class _Planner:
         view = self.views[value]
         if view.zero is not None and not allow_zero:
             raise UserError("QD0301", "only a convolution or dense layer may read the input", where=location(node))
+        if view.pads and node.op_type not in ("Conv", "BinaryConv"):
+            raise UserError("QD0301", f"{node.op_type} of a padded map has no kernel", where=location(node))
         return view
 
     def _new_view(self, value: ir.Value, dtype: DType) -> _View:

@@ -27,6 +27,11 @@ def _planes(weights: NDArray[np.int8], planes: int) -> NDArray[np.bool_]:
     return np.stack([weights < 0, weights != 0][:planes])
 
 
+def pack_depthwise(weights: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Integer weights [O, taps, 1] of a depthwise convolution to flat int8 [taps][O]."""
+    return np.ascontiguousarray(weights[:, :, 0].T).reshape(-1)
+
+
 def pack_pair_major(weights: NDArray[np.int8]) -> NDArray[np.int8]:
     """Integer weights [O, taps, C] to flat pair-major int8: [blocks][pairs][8 channels][2], padding elements 0."""
     out, taps, channels = weights.shape

@@ -17,13 +17,18 @@ MOST_DIGITS = 2**15 - 1
 _FEW_WEIGHTS = 4096
 
 
-def weights_form(weights: NDArray[np.int8], source: DType) -> Weights:
-    """The smallest form that holds ``weights`` [O, taps, C] of a layer that reads ``source``."""
+def weights_form(weights: NDArray[np.int8], source: DType, groups: int) -> Weights:
+    """The smallest form that holds ``weights`` [O, taps, C / groups] of a layer that reads ``source``."""
+    channels, planes = weights.shape[2], source in (DType.BITS, DType.TRITS)
     if source == DType.U8 and weights.size <= _FEW_WEIGHTS:
         return Weights.INT8
+    # Depthwise kernels know int8 only, those of bit-planes whole bytes of channels.
+    if groups > 1 and (channels == 1 or (planes and channels % 8)):
+        return Weights.INT8
     smallest = smallest_weights(weights)
-    # Kernels of bit-planes know no weights of 0 and 1 only.
-    return Weights.TRITS if smallest == Weights.MASKS and source in (DType.BITS, DType.TRITS) else smallest
+    if not planes:
+        return smallest
+    return {Weights.MASKS: Weights.TRITS, Weights.INT4: Weights.INT8}.get(smallest, smallest)
 
 
 def ternary_maps(graph: ir.Graph) -> set[ir.Value]:

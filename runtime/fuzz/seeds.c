@@ -1,4 +1,4 @@
-/* Writes the .qdm seeds of the corpus: `seeds FOLDER`. Networks with every operator, of both format versions. */
+/* Writes the .qdm seeds of the corpus: `seeds FOLDER`. Networks with every operator, of every format version. */
 #include "../tests/network.h"
 
 static void save(const char *folder, const char *name, const uint8_t *data, uint32_t size) {
@@ -17,6 +17,7 @@ int main(int argc, char **argv) {
     if (argc != 2) return 2;
     save(argv[1], "every_operator_1_0.qdm", file, write_network(file, 0));
     save(argv[1], "every_operator_1_1.qdm", file, write_network(file, 1));
+    save(argv[1], "every_operator_1_2.qdm", file, write_network(file, 2));
     save(argv[1], "cut_off.qdm", file, 100);
     return 0;
 }

@@ -12,6 +12,7 @@ typedef struct qd_kernels {
     qd_int8_kernel int8;
     qd_trits_kernel trits;
     qd_small_kernel small;
+    qd_depthwise_kernel depthwise;
     qd_pack_kernel pack;
     qd_levels_kernel levels;
     qd_sign_kernel sign;

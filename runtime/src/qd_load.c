@@ -108,24 +108,32 @@ static size_t weight_bits(uint8_t weights) {
 qd_conv_shape qd_shape_of_conv(const qd_op *op, const qd_buffer *in, const qd_buffer *out) {
     qd_conv_shape shape;
     shape.taps = (size_t)op->kernel_h * op->kernel_w;
-    shape.pixel = qd_pixel_bytes(in->dtype, in->c);
-    shape.k = (uint64_t)shape.taps * in->c;
+    shape.in = in->c / op->groups;
+    shape.out = out->c / op->groups;
+    shape.depthwise = op->groups > 1 && op->groups == in->c;
+    shape.pixel = qd_pixel_bytes(in->dtype, (uint32_t)shape.in);
+    shape.k = (uint64_t)shape.taps * shape.in;
     shape.planes = in->dtype == QD_BITS ? 1 : in->dtype == QD_TRITS ? 2 : 0;
     shape.bits = weight_bits(op->weights);
     shape.lane_major = shape.planes != 0 && shape.bits <= 2;
     if (shape.lane_major) {
-        shape.lanes = out->c <= 16 ? 16 : 32;
+        shape.lanes = shape.out <= 16 ? 16 : 32;
         shape.row = (uint64_t)shape.taps * shape.pixel / shape.planes;
         shape.patch = shape.row * shape.planes;
         shape.block = shape.row * shape.lanes * shape.bits;
+    } else if (shape.depthwise) {
+        shape.lanes = 1;
+        shape.row = shape.k;
+        shape.patch = 2 * (uint64_t)out->c;
+        shape.block = shape.row;
     } else {
         shape.lanes = 8;
         shape.row = (shape.k + 1) / 2 * 2;
         shape.patch = 2 * shape.row;
         shape.block = shape.row * shape.bits; /* times eight channels, in bytes of eight bits */
     }
-    shape.blocks = ((size_t)out->c + shape.lanes - 1) / shape.lanes;
+    shape.blocks = (shape.out + shape.lanes - 1) / shape.lanes;
     shape.patch = (shape.patch + 63) / 64 * 64;
-    shape.acc_stride = ((size_t)out->c + 31) / 32 * 32;
+    shape.acc_stride = ((size_t)out->c + 31) / 32 * 32 + (op->groups > 1 ? 32 : 0);
     return shape;
 }

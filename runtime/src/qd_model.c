@@ -58,7 +58,7 @@ qd_op_description qd_op_info(const qd_model *model, uint32_t index) {
     info.output = tensor(model, op.output);
     info.macs = 0;
     if (op.opcode == QD_OP_CONV) {
-        info.macs = (uint64_t)info.output.h * info.output.w * info.output.c * op.kernel_h * op.kernel_w * info.input.c;
+        info.macs = (uint64_t)info.output.h * info.output.w * info.output.c * op.kernel_h * op.kernel_w * (info.input.c / op.groups);
     }
     return info;
 }

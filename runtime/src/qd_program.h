@@ -53,20 +53,22 @@ static inline const void *qd_constant_data(const qd_model *model, uint16_t index
     return index == QD_NONE ? NULL : (const void *)(model->data + qd_load_constant(model, index).offset);
 }
 
-/* Sizes of a convolution, made from its operator and its buffers; the verifier and the executor share them. */
+/* Sizes of a convolution, made from its operator and its buffers; the verifier and the executor share them. groups >= 1. */
 typedef struct qd_conv_shape {
     size_t taps;       /* kernel_h * kernel_w */
-    size_t pixel;      /* bytes of an input pixel */
+    size_t in, out;    /* channels of a group */
+    int depthwise;     /* a group per input channel, more than one */
+    size_t pixel;      /* bytes of a tap of a patch of bits or trits */
     size_t planes;     /* bit-planes of the input: 1 bits, 2 trits, 0 others */
     size_t bits;       /* of a weight */
     int lane_major;    /* bits or trits times bits or trits */
-    uint64_t k;        /* taps * channels: terms of an accumulator */
-    size_t lanes;      /* output channels of a weight block */
-    size_t blocks;     /* weight blocks */
-    uint64_t row;      /* lane-major: bytes of a plane of a patch; else elements, K rounded up to even */
+    uint64_t k;        /* taps * in: terms of an accumulator */
+    size_t lanes;      /* output channels of a weight block; 1 if depthwise */
+    size_t blocks;     /* weight blocks of a group */
+    uint64_t row;      /* lane-major: bytes of a plane of a patch; depthwise: K; else elements, K rounded up to even */
     uint64_t block;    /* bytes of a weight block */
-    uint64_t patch;    /* bytes of a patch, rounded up to 64 */
-    size_t acc_stride; /* O rounded up to 32 */
+    uint64_t patch;    /* bytes of a patch (depthwise: of a tap of all channels), rounded up to 64 */
+    size_t acc_stride; /* O rounded up to 32, and 32 more if there are groups: a block may reach past its group */
 } qd_conv_shape;
 
 qd_conv_shape qd_shape_of_conv(const qd_op *op, const qd_buffer *in, const qd_buffer *out);

@@ -7,15 +7,15 @@ static const uint8_t *weights_of(const qd_subject *s) {
     return (const uint8_t *)qd_constant_data(s->model, s->op->constants[QD_C_WEIGHTS]);
 }
 
-/* Lane-major bits and trits: lanes past O and bits past C must be 0, for kernels count them; so must signs of zeros. */
+/* Lane-major bits and trits: lanes past a group's outputs and bits past its channels must be 0, for kernels count them; so must signs of zeros. */
 static int lanes_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
     const size_t plane = shape->pixel / shape->planes;
     const uint8_t *w = weights_of(s);
-    for (size_t b = 0; b < shape->blocks; b++) {
-        const size_t used_lanes = s->out.c - b * shape->lanes; /* may exceed the lanes of the block */
+    for (size_t b = 0; b < shape->blocks * s->op->groups; b++) {
+        const size_t used_lanes = shape->out - b % shape->blocks * shape->lanes; /* may exceed the lanes of the block */
         for (size_t t = 0; t < shape->taps; t++) {
             for (size_t j = 0; j < plane; j++, w += shape->lanes * shape->bits) {
-                const size_t used_bits = s->in.c > 8 * j ? s->in.c - 8 * j : 0;
+                const size_t used_bits = shape->in > 8 * j ? shape->in - 8 * j : 0;
                 const unsigned spare = used_bits >= 8 ? 0u : 0xFFu << used_bits & 0xFFu;
                 if (shape->bits == 1 && spare == 0 && used_lanes >= shape->lanes) continue; /* nothing spare here */
                 for (size_t l = 0; l < shape->lanes; l++) {
@@ -37,13 +37,14 @@ static unsigned stored_weight(const uint8_t *w, size_t bits, size_t j) {
     return sign > mask ? 0xFFu : bits == 2 ? mask : sign;
 }
 
-/* Pair-major: channels past O and the element past an odd K must be 0; so must signs of zeros. */
+/* Pair-major: channels past a group's outputs and the element past an odd K must be 0; so must signs of zeros. */
 static int pairs_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
     const uint8_t *w = weights_of(s);
-    for (size_t b = 0; b < shape->blocks; b++) {
+    if (shape->depthwise) return 1; /* nothing is spare */
+    for (size_t b = 0; b < shape->blocks * s->op->groups; b++) {
         for (uint64_t k = 0; k < shape->row; k += 2, w += 2 * shape->bits) {
             for (size_t j = 0; j < 16; j++) {
-                const int spare = b * 8 + j / 2 >= s->out.c || k + j % 2 >= shape->k;
+                const int spare = b % shape->blocks * 8 + j / 2 >= shape->out || k + j % 2 >= shape->k;
                 const unsigned stored = spare || shape->bits == 2 ? stored_weight(w, shape->bits, j) : 0u;
                 if (spare ? stored != 0 : stored == 0xFFu) return 0;
             }
@@ -105,19 +106,46 @@ static int epilogue_fits(qd_subject *s) {
     }
 }
 
-/* Which weights go with which input. */
+/* The largest |x| that the input can hold, zero points subtracted; 0 if there is no convolution of it. */
+static uint32_t largest_input(uint8_t dtype) {
+    switch (dtype) {
+    case QD_U8: return 255;
+    case QD_I8: return 128;
+    case QD_I16: return 32768;
+    case QD_BITS:
+    case QD_TRITS: return 1;
+    default: return 0;
+    }
+}
+
+/* Dilation, groups and the value of the margins; all that there was before 1.2 is one group without them. */
+static int extent_fits(qd_subject *s) {
+    const qd_op *op = s->op;
+    const int32_t largest = (int32_t)largest_input(s->in.dtype), fill = op->range[0];
+    if (op->dilation_h < 1 || op->dilation_w < 1 || op->groups < 1) return qd_fail(s, QD_WINDOW);
+    if (s->in.c % op->groups != 0 || s->out.c % op->groups != 0) return qd_fail(s, QD_SHAPE);
+    if (fill != 0 && (op->top | op->left | op->bottom | op->right) == 0) return qd_fail(s, QD_RESERVED);
+    if (fill < -largest || fill > largest - (s->in.dtype == QD_I8 || s->in.dtype == QD_I16)) return qd_fail(s, QD_RANGE);
+    if (s->model->minor >= 2) return 1;
+    if (op->dilation_h != 1 || op->dilation_w != 1 || op->groups != 1) return qd_fail(s, QD_WINDOW);
+    return fill == 0 ? 1 : qd_fail(s, QD_VARIANT);
+}
+
+/* Which weights go with which input. Bits and trits of a group are whole bytes of the map, or it has int8 weights. */
 static int weights_fit(qd_subject *s) {
     const uint8_t in = s->in.dtype, weights = s->op->weights;
     const int integers = in == QD_U8 || in == QD_I8 || in == QD_I16;
-    if (!integers && in != QD_BITS && in != QD_TRITS) return qd_fail(s, QD_DTYPE);
+    const uint32_t groups = s->op->groups;
+    if (weights < QD_WEIGHTS_BITS || weights > QD_WEIGHTS_MASKS) return qd_fail(s, QD_VARIANT);
     if (s->model->minor < 2) return weights == (integers ? QD_WEIGHTS_INT8 : QD_WEIGHTS_BITS) ? 1 : qd_fail(s, QD_VARIANT);
-    if (weights == QD_WEIGHTS_BITS || weights == QD_WEIGHTS_TRITS) return 1;
-    return integers && weights >= QD_WEIGHTS_INT8 && weights <= QD_WEIGHTS_MASKS ? 1 : qd_fail(s, QD_VARIANT);
+    if (weights == QD_WEIGHTS_INT8) return 1;
+    if (groups > 1 && (groups == s->in.c || (!integers && s->in.c / groups % 8 != 0))) return qd_fail(s, QD_VARIANT);
+    return integers || weights == QD_WEIGHTS_BITS || weights == QD_WEIGHTS_TRITS ? 1 : qd_fail(s, QD_VARIANT);
 }
 
 /* No sum leaves what its kernels hold: 16 bits for bits and trits, else 32. */
 static int sums_fit(qd_subject *s, const qd_conv_shape *shape) {
-    const uint64_t input = s->in.dtype == QD_U8 ? 255 : s->in.dtype == QD_I8 ? 128 : 32768;
+    const uint64_t input = largest_input(s->in.dtype);
     const uint64_t weight = shape->bits <= 2 ? 1 : shape->bits == 4 ? 8 : 128;
     const uint64_t most = shape->lane_major ? (shape->planes == 1 && shape->bits == 1 ? 65535 : 32767) : INT32_MAX / (input * weight);
     return shape->k <= most ? 1 : qd_fail(s, QD_ACCUMULATOR);
@@ -128,12 +156,12 @@ int qd_check_conv(qd_subject *s) {
     const unsigned stream_slots = QD_STREAM_SLOTS;
     unsigned slots = 1u << QD_C_WEIGHTS;
     qd_conv_shape shape;
+    uint64_t blocks;
 
     if (!qd_only_fields(s, QD_F_CONV | QD_F_WINDOW | QD_F_PADDING | QD_F_STEPS | QD_F_REALS | QD_F_RANGE)) return 0;
-    if (op->range[0] != 0 || (op->range[1] != 0 && op->epilogue != QD_LEVELS)) return qd_fail(s, QD_RESERVED);
-    if (!weights_fit(s)) return 0;
-    if (op->dilation_h != 1 || op->dilation_w != 1 || op->groups != 1) return qd_fail(s, QD_WINDOW);
-    if (!qd_window_fits(s, 1)) return 0;
+    if (op->range[1] != 0 && op->epilogue != QD_LEVELS) return qd_fail(s, QD_RESERVED);
+    if (largest_input(s->in.dtype) == 0) return qd_fail(s, QD_DTYPE);
+    if (!extent_fits(s) || !weights_fit(s) || !qd_window_fits(s, 1)) return 0;
 
     if (s->in.dtype == QD_U8) slots |= 1u << QD_C_ZERO_POINTS;
     if (op->epilogue == QD_THRESHOLD || op->epilogue == QD_LEVELS) slots |= 1u << QD_C_THRESHOLDS;
@@ -141,14 +169,15 @@ int qd_check_conv(qd_subject *s) {
     if (!qd_only_constants(s, slots) || !epilogue_fits(s)) return 0;
 
     shape = qd_shape_of_conv(op, &s->in, &s->out);
+    blocks = (uint64_t)shape.blocks * op->groups;
     if (!sums_fit(s, &shape)) return 0;
     if (shape.lane_major && (op->left | op->right) != 0 && op->kernel_h > QD_MAX_PATCH_RUNS) return qd_fail(s, QD_LIMIT);
-    if (!qd_constant_is(s, QD_C_WEIGHTS, shape.bits == 8 ? QD_I8 : QD_U8, qd_product(shape.block, shape.blocks))) return 0;
+    if (!qd_constant_is(s, QD_C_WEIGHTS, shape.bits == 8 ? QD_I8 : QD_U8, qd_product(shape.block, blocks))) return 0;
     if (shape.lane_major ? !lanes_are_clean(s, &shape) : !pairs_are_clean(s, &shape)) return qd_fail(s, QD_SPARE);
     if (s->in.dtype == QD_U8 && !zero_points_fit(s)) return 0;
     if (op->scratch_bytes != 4 * shape.patch + 16 * (uint64_t)shape.acc_stride) return qd_fail(s, QD_SCRATCH);
 
     s->macs = qd_product((uint64_t)s->out.h * s->out.w, shape.k * s->out.c);
-    s->work = qd_product((uint64_t)s->out.h * s->out.w, shape.row * (shape.lane_major ? 8 : 1) * shape.blocks * shape.lanes);
+    s->work = qd_product((uint64_t)s->out.h * s->out.w, qd_product(shape.row * (shape.lane_major ? 8 : 1), blocks * shape.lanes));
     return 1;
 }

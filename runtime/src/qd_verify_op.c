@@ -52,17 +52,20 @@ int qd_only_fields(qd_subject *s, unsigned fields) {
     return rest == 0 ? 1 : qd_fail(s, QD_RESERVED);
 }
 
-/* The output's sides follow from the input's, kernel, stride and padding. All numbers are below 2^18. */
+/* The output's sides follow from the input's, kernel, stride, dilation (0: none) and padding. */
 int qd_window_fits(qd_subject *s, int padded) {
     const qd_op *op = s->op;
     const uint32_t h = s->in.h + op->top + op->bottom, w = s->in.w + op->left + op->right;
+    uint32_t reach_h, reach_w; /* from the first tap to the last; below 2^32 */
     if (op->kernel_h < 1 || op->kernel_w < 1 || op->stride_h < 1 || op->stride_w < 1) return qd_fail(s, QD_WINDOW);
+    reach_h = (op->kernel_h - 1u) * (op->dilation_h > 1 ? op->dilation_h : 1u) + 1;
+    reach_w = (op->kernel_w - 1u) * (op->dilation_w > 1 ? op->dilation_w : 1u) + 1;
     if (padded) {
-        if (op->top >= op->kernel_h || op->bottom >= op->kernel_h) return qd_fail(s, QD_WINDOW);
-        if (op->left >= op->kernel_w || op->right >= op->kernel_w) return qd_fail(s, QD_WINDOW);
+        if (op->top >= reach_h || op->bottom >= reach_h) return qd_fail(s, QD_WINDOW);
+        if (op->left >= reach_w || op->right >= reach_w) return qd_fail(s, QD_WINDOW);
     }
-    if (op->kernel_h > h || op->kernel_w > w) return qd_fail(s, QD_WINDOW);
-    if (s->out.h != (h - op->kernel_h) / op->stride_h + 1 || s->out.w != (w - op->kernel_w) / op->stride_w + 1) {
+    if (reach_h > h || reach_w > w) return qd_fail(s, QD_WINDOW);
+    if (s->out.h != (h - reach_h) / op->stride_h + 1 || s->out.w != (w - reach_w) / op->stride_w + 1) {
         return qd_fail(s, QD_SHAPE);
     }
     return 1;

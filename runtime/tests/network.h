@@ -4,8 +4,8 @@
 
 #include "writer.h"
 
-/* file: W_MAX bytes. prelu: with the step that format 1.1 added. Returns the size. */
-static inline uint32_t write_network(uint8_t *file, int prelu) {
+/* file: W_MAX bytes. minor: with what format 1.minor and those before it added. Returns the size. */
+static inline uint32_t write_network(uint8_t *file, int minor) {
     static writer w;
     static int8_t first[9 * 9 * 2], second[18 * 9 * 9], head[3 * 36], bytes1[1024], bytes3[1024];
     static uint8_t bytes2[8192], mask[2];
@@ -59,6 +59,7 @@ static inline uint32_t write_network(uint8_t *file, int prelu) {
     op.constants[4] = w_constant(&w, 5, 18, a);
     op.constants[5] = w_constant(&w, 5, 18, b);
     op.constants[6] = w_constant(&w, 5, 18, bias);
+    op.range[0] = minor >= 2; /* margins of +1 */
     op.kernel[0] = op.kernel[1] = 3;
     op.stride[0] = op.stride[1] = 1;
     for (int i = 0; i < 4; i++) op.padding[i] = 1;
@@ -71,7 +72,7 @@ static inline uint32_t write_network(uint8_t *file, int prelu) {
     op.inputs[1] = stream;
     op.steps = 8 + 16 + 32;
     op.reals[1] = 6.0f;
-    if (prelu) {
+    if (minor >= 1) {
         op.steps |= 64;
         op.constants[7] = w_constant(&w, 5, 18, slope);
     }

@@ -13,29 +13,46 @@ static uint8_t input[MOST * 2];
 static int16_t zero[CHANNELS];
 
 typedef struct geometry {
-    uint32_t dtype, weights, h, w, c, o, kernel[2], stride[2], padding[4], oh, ow;
+    uint32_t dtype, weights, h, w, c, o, kernel[2], stride[2], padding[4], dilation[2], groups, oh, ow;
+    int32_t fill;
 } geometry;
 
 static int make_geometry(geometry *g) {
     static const uint32_t types[] = {1, 2, 3, 6, 6, 7, 7}, weights[] = {1, 3, 4, 2, 5};
+    uint32_t reach[2];
     g->dtype = types[random_in(0, 6)];
-    g->weights = weights[random_in(0, g->dtype >= 6 ? 1 : 4)];
     g->h = (uint32_t)random_in(1, SIDE);
     g->w = (uint32_t)random_in(1, SIDE);
     g->c = (uint32_t)random_in(1, random_in(0, 1) ? CHANNELS : 9);
     g->o = (uint32_t)random_in(1, random_in(0, 1) ? 70 : 17);
+    g->groups = 1;
+    if (random_in(0, 2) == 0) { /* depthwise, with a multiplier, or groups of a few channels, whole bytes of bits among them */
+        const uint32_t in = random_in(0, 1) ? 1 : random_in(0, 1) ? 8 * (uint32_t)random_in(1, 3) : (uint32_t)random_in(2, 9);
+        g->groups = (uint32_t)random_in(1, 70 / (int32_t)in);
+        g->c = g->groups * in;
+        g->o = g->groups * (uint32_t)random_in(1, 80 / (int32_t)g->groups);
+    }
+    g->weights = weights[random_in(0, g->dtype >= 6 ? 1 : 4)];
+    if (g->groups > 1 && (g->groups == g->c || (g->dtype >= 6 && g->c / g->groups % 8 != 0))) g->weights = 2;
+    if (g->dtype >= 6 && random_in(0, 5) == 0) g->weights = 2;
     for (int i = 0; i < 2; i++) {
         g->kernel[i] = (uint32_t)random_in(1, random_in(0, 2) ? 3 : 7);
         g->stride[i] = (uint32_t)random_in(1, 3);
+        g->dilation[i] = random_in(0, 2) ? 1 : (uint32_t)random_in(1, 4);
     }
     if (random_in(0, 5) == 0) { /* dense, or as wide as the map */
         g->kernel[1] = g->w <= 7 ? g->w : 7;
         if (random_in(0, 1)) g->kernel[0] = g->h <= 7 ? g->h : 7;
     }
-    for (int i = 0; i < 4; i++) g->padding[i] = random_in(0, 2) ? (uint32_t)random_in(0, (int32_t)g->kernel[i % 2] - 1) : 0;
-    if (g->h + g->padding[0] + g->padding[2] < g->kernel[0] || g->w + g->padding[1] + g->padding[3] < g->kernel[1]) return 0;
-    g->oh = (g->h + g->padding[0] + g->padding[2] - g->kernel[0]) / g->stride[0] + 1;
-    g->ow = (g->w + g->padding[1] + g->padding[3] - g->kernel[1]) / g->stride[1] + 1;
+    for (int i = 0; i < 2; i++) reach[i] = (g->kernel[i] - 1) * g->dilation[i] + 1;
+    for (int i = 0; i < 4; i++) g->padding[i] = random_in(0, 2) ? (uint32_t)random_in(0, (int32_t)reach[i % 2] - 1) : 0;
+    if (g->h + g->padding[0] + g->padding[2] < reach[0] || g->w + g->padding[1] + g->padding[3] < reach[1]) return 0;
+    g->oh = (g->h + g->padding[0] + g->padding[2] - reach[0]) / g->stride[0] + 1;
+    g->ow = (g->w + g->padding[1] + g->padding[3] - reach[1]) / g->stride[1] + 1;
+    g->fill = 0;
+    if (g->padding[0] + g->padding[1] + g->padding[2] + g->padding[3] && random_in(0, 2) == 0) {
+        g->fill = g->dtype >= 6 ? 2 * random_in(0, 1) - 1 : random_in(-128, 127);
+    }
     return 1;
 }
 
@@ -67,18 +84,17 @@ static void make_input(const geometry *g) {
 }
 
 static void convolve(const geometry *g) {
-    const uint32_t taps = g->kernel[0] * g->kernel[1];
+    const uint32_t taps = g->kernel[0] * g->kernel[1], in = g->c / g->groups, out = g->o / g->groups;
     for (uint32_t y = 0; y < g->oh; y++) {
         for (uint32_t z = 0; z < g->ow; z++) {
             for (uint32_t o = 0; o < g->o; o++) {
                 int32_t sum = 0;
                 for (uint32_t t = 0; t < taps; t++) {
-                    const int32_t iy = (int32_t)(y * g->stride[0] + t / g->kernel[1]) - (int32_t)g->padding[0];
-                    const int32_t ix = (int32_t)(z * g->stride[1] + t % g->kernel[1]) - (int32_t)g->padding[1];
-                    if (iy < 0 || ix < 0 || iy >= (int32_t)g->h || ix >= (int32_t)g->w) continue;
-                    for (uint32_t c = 0; c < g->c; c++) {
-                        sum += x[((uint32_t)iy * g->w + (uint32_t)ix) * g->c + c] * plain[(o * taps + t) * g->c + c];
-                    }
+                    const int32_t iy = (int32_t)(y * g->stride[0] + t / g->kernel[1] * g->dilation[0]) - (int32_t)g->padding[0];
+                    const int32_t ix = (int32_t)(z * g->stride[1] + t % g->kernel[1] * g->dilation[1]) - (int32_t)g->padding[1];
+                    const int outside = iy < 0 || ix < 0 || iy >= (int32_t)g->h || ix >= (int32_t)g->w;
+                    const uint32_t first = ((uint32_t)iy * g->w + (uint32_t)ix) * g->c + o / out * in; /* of the group's channels */
+                    for (uint32_t c = 0; c < in; c++) sum += (outside ? g->fill : x[first + c]) * plain[(o * taps + t) * in + c];
                 }
                 wanted[(y * g->ow + z) * g->o + o] = sum;
             }
@@ -131,31 +147,40 @@ static int8_t random_weight(uint32_t kind) {
 static void one(const geometry *g) {
     static writer w;
     static int32_t thresholds[80 * 2];
-    const uint32_t taps = g->kernel[0] * g->kernel[1], k = taps * g->c, epilogue = (uint32_t)random_in(0, 3);
-    const int planes = g->dtype >= 6, to_trits = random_in(0, 1);
-    const uint32_t patch = planes ? taps * w_pixel(g->dtype, g->c) : 2 * (k + k % 2);
+    const uint32_t taps = g->kernel[0] * g->kernel[1], in = g->c / g->groups, group_out = g->o / g->groups, k = taps * in;
+    const uint32_t epilogue = (uint32_t)random_in(0, 3);
+    const int planes = g->dtype >= 6 && g->weights != 2, depthwise = g->groups > 1 && in == 1, to_trits = random_in(0, 1);
+    const uint32_t patch = planes ? taps * w_pixel(g->dtype, in) : depthwise ? 2 * g->o : 2 * (k + k % 2);
     const uint32_t result[] = {4, 6, 5, to_trits ? 7 : 2};
-    uint32_t bytes, size, out, first;
+    uint32_t bytes = 0, size, out, first;
     qd_model model;
     qd_error error;
     w_op op;
 
-    if (!planes && k > INT32_MAX / 128 / (g->dtype == 1 ? 255 : g->dtype == 2 ? 128 : 32768)) return;
+    if (!planes && k > INT32_MAX / 128 / (g->dtype == 1 ? 255 : g->dtype == 2 ? 128 : g->dtype >= 6 ? 1 : 32768)) return;
     memset(&w, 0, sizeof w);
     w_buffer(&w, g->dtype, g->h, g->w, g->c);
     out = first = w_buffer(&w, result[epilogue], g->oh, g->ow, g->o);
     op = w_op_new(1, 0, first);
     for (uint32_t i = 0; i < g->o * k; i++) plain[i] = random_weight(g->weights);
-    if (planes && g->weights == 1) bytes = w_pack_bits(plain, g->o, taps, g->c, (uint8_t *)packed);
-    else if (planes) bytes = w_pack_trits(plain, g->o, taps, g->c, (uint8_t *)packed);
-    else if (g->weights == 2) bytes = w_pack_int8(plain, g->o, k, packed);
-    else bytes = w_pack_small(plain, g->weights, g->o, k, (uint8_t *)packed);
+    for (uint32_t i = 0; i < g->groups && !depthwise; i++) {
+        const int8_t *from = plain + i * group_out * k;
+        int8_t *to = packed + bytes;
+        if (planes && g->weights == 1) bytes += w_pack_bits(from, group_out, taps, in, (uint8_t *)to);
+        else if (planes) bytes += w_pack_trits(from, group_out, taps, in, (uint8_t *)to);
+        else if (g->weights == 2) bytes += w_pack_int8(from, group_out, k, to);
+        else bytes += w_pack_small(from, g->weights, group_out, k, (uint8_t *)to);
+    }
+    for (uint32_t i = 0; depthwise && i < g->o * taps; i++, bytes++) packed[i % taps * g->o + i / taps] = plain[i];
     for (uint32_t c = 0; c < g->c; c++) zero[c] = (int16_t)(c > 0 && g->h % 2 ? zero[0] : random_in(0, 255));
     op.constants[0] = w_constant(&w, g->weights == 2 ? 2 : 1, bytes, packed);
     if (g->dtype == 1) op.constants[1] = w_constant(&w, 3, g->c, zero);
     op.weights = g->weights;
     op.epilogue = epilogue;
-    op.scratch_bytes = 4 * align_to(patch, 64) + 16 * align_to(g->o, 32);
+    op.scratch_bytes = 4 * align_to(patch, 64) + 16 * (align_to(g->o, 32) + (g->groups > 1 ? 32 : 0));
+    op.range[0] = g->fill;
+    op.groups = g->groups;
+    memcpy(op.dilation, g->dilation, sizeof op.dilation);
     memcpy(op.kernel, g->kernel, sizeof op.kernel);
     memcpy(op.stride, g->stride, sizeof op.stride);
     memcpy(op.padding, g->padding, sizeof op.padding);
@@ -195,7 +220,8 @@ static void one(const geometry *g) {
         CHECK(qd_run(&model, &options, arena, w.arena, input, answer) == QD_OK, "run");
         if (epilogue == 2 && chosen == QD_REF) memcpy(expected, answer, bytes);
         CHECK(memcmp(answer, expected, bytes) == 0,
-              "family %d dtype %u weights %u map %ux%ux%u -> %u kernel %ux%u stride %u,%u padding %u %u %u %u epilogue %u", chosen,
+              "family %d groups %u dilation %u,%u fill %d dtype %u weights %u map %ux%ux%u -> %u kernel %ux%u stride %u,%u padding %u %u %u %u epilogue %u", chosen,
+              (unsigned)g->groups, (unsigned)g->dilation[0], (unsigned)g->dilation[1], (int)g->fill,
               (unsigned)g->dtype, (unsigned)g->weights, (unsigned)g->h, (unsigned)g->w, (unsigned)g->c, (unsigned)g->o, (unsigned)g->kernel[0],
               (unsigned)g->kernel[1], (unsigned)g->stride[0], (unsigned)g->stride[1], (unsigned)g->padding[0],
               (unsigned)g->padding[1], (unsigned)g->padding[2], (unsigned)g->padding[3], (unsigned)epilogue);

@@ -55,7 +55,7 @@ static qd_status open_and_run(const uint8_t *bytes, uint32_t size) {
     return status;
 }
 
-enum { OPS_AT = 64 + 12 * 24, CONSTANTS_AT = OPS_AT + 11 * 96, STREAM_AT = OPS_AT + 4 * 96, SLOPE_AT = CONSTANTS_AT + 9 * 16 };
+enum { OPS_AT = 64 + 12 * 24, CONSTANTS_AT = OPS_AT + 11 * 96, SECOND_AT = OPS_AT + 2 * 96, STREAM_AT = OPS_AT + 4 * 96, SLOPE_AT = CONSTANTS_AT + 9 * 16 };
 
 static qd_status open_changed(const uint8_t *bytes, uint32_t size, uint32_t at, uint32_t length, uint32_t value) {
     static uint8_t changed[W_MAX];
@@ -67,7 +67,7 @@ static qd_status open_changed(const uint8_t *bytes, uint32_t size, uint32_t at, 
 
 static uint32_t get32(const uint8_t *p) { return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
 
-/* Files of 1.0 open as before; what 1.1 added opens in a file that says 1.1 only; a later version is refused by name. */
+/* Files of 1.0 open as before; what a minor version added opens in files that say so only; a later version is refused by name. */
 static void versions(void) {
     uint32_t size = write_network(file, 0);
     CHECK(file[6] == 0 && open_and_run(file, size) == QD_OK, "1.0");
@@ -77,6 +77,18 @@ static void versions(void) {
     size = write_network(file, 1);
     CHECK(file[6] == 1 && open_and_run(file, size) == QD_OK, "1.1");
     CHECK(open_changed(file, size, 6, 2, 0) == QD_VARIANT, "prelu in a file of 1.0");
+    size = write_network(file, 2);
+    CHECK(file[6] == 2 && open_and_run(file, size) == QD_OK, "1.2");
+    CHECK(open_changed(file, size, 6, 2, 1) == QD_VARIANT, "margins of +1 in a file of 1.1");
+    CHECK(open_changed(file, size, SECOND_AT + 64, 4, 0) == QD_OK, "without them 1.2 stays");
+    CHECK(open_changed(file, size, SECOND_AT + 64, 4, 2) == QD_RANGE, "margins of +2 around bits");
+    CHECK(open_changed(file, size, SECOND_AT + 68, 4, 1) == QD_RESERVED, "a second value");
+    CHECK(open_changed(file, size, SECOND_AT + 36, 4, 0) == QD_WINDOW, "no group");
+    CHECK(open_changed(file, size, SECOND_AT + 36, 4, 2) == QD_SHAPE, "groups that do not divide the channels");
+    CHECK(open_changed(file, size, SECOND_AT + 36, 4, 3) == QD_VARIANT, "groups of three bits");
+    CHECK(open_changed(file, size, SECOND_AT + 32, 2, 0) == QD_WINDOW, "no dilation");
+    CHECK(open_changed(file, size, SECOND_AT + 32, 2, 2) == QD_SHAPE, "another dilation");
+    CHECK(open_changed(file, size, SECOND_AT + 24, 2, 3) == QD_WINDOW, "padding as wide as the reach");
 }
 
 static void slopes(void) {

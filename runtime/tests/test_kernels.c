@@ -210,6 +210,24 @@ static void check_small(const char *name, qd_small_fn *kernel) {
     }
 }
 
+static void check_depthwise(const char *name, qd_depthwise_fn *kernel) {
+    static int8_t w[MAX_CHANNELS];
+    static int16_t x[MAX_CHANNELS];
+    static int32_t want[MAX_CHANNELS], sums[MAX_CHANNELS];
+    for (size_t n = 1; n <= MAX_CHANNELS; n++) {
+        random_bytes(w, sizeof w);
+        random_bytes(x, sizeof x);
+        if (n % 5 == 0) {
+            memset(w, 0x80, sizeof w);
+            for (size_t i = 0; i < n; i++) x[i] = -32768;
+        }
+        for (size_t i = 0; i < MAX_CHANNELS; i++) want[i] = sums[i] = random_in(-100000000, 100000000);
+        for (size_t i = 0; i < n; i++) want[i] += w[i] * x[i];
+        kernel(w, x, n, sums);
+        CHECK(memcmp(want, sums, sizeof sums) == 0, "%s n %zu", name, n);
+    }
+}
+
 static void check_pack(const char *name, qd_pack_fn *kernel) {
     static const int32_t extremes[] = {INT32_MIN, INT32_MIN + 1, -1, 0, 1, INT32_MAX - 1, INT32_MAX};
     int32_t acc[MAX_CHANNELS], thresholds[MAX_CHANNELS];
@@ -321,6 +339,7 @@ static void check_stream(const char *name, qd_stream_fn *kernel) {
 #define CHECK_int8(name, function) check_int8(name, function)
 #define CHECK_trits(name, function) check_trits(name, function), check_trits_extreme(name, function)
 #define CHECK_small(name, function) check_small(name, function)
+#define CHECK_depthwise(name, function) check_depthwise(name, function)
 #define CHECK_pack(name, function) check_pack(name, function)
 #define CHECK_levels(name, function) check_levels(name, function)
 #define CHECK_sign(name, function) check_sign(name, function)

@@ -16,7 +16,7 @@ typedef struct writer {
 /* One operator; set what it uses, zero the rest with w_op_new. */
 typedef struct w_op {
     uint32_t opcode, epilogue, weights, steps, n_inputs, inputs[4], output;
-    uint32_t kernel[2], stride[2], padding[4], constants[8];
+    uint32_t kernel[2], stride[2], padding[4], dilation[2], groups, constants[8];
     float reals[2];
     int32_t range[2];
     uint32_t scratch_bytes;
@@ -88,6 +88,7 @@ static inline w_op w_op_new(uint32_t opcode, uint32_t input, uint32_t output) {
     op.inputs[0] = input;
     op.inputs[1] = op.inputs[2] = op.inputs[3] = W_NONE;
     op.output = output;
+    op.dilation[0] = op.dilation[1] = op.groups = opcode == 1;
     for (int i = 0; i < 8; i++) op.constants[i] = W_NONE;
     return op;
 }
@@ -106,12 +107,12 @@ static inline void w_add(writer *w, const w_op *op, const char *name) {
     for (int i = 0; i < 2; i++) {
         put16(r + 16 + 2 * i, op->kernel[i]);
         put16(r + 20 + 2 * i, op->stride[i]);
-        put16(r + 32 + 2 * i, op->opcode == 1);
+        put16(r + 32 + 2 * i, op->dilation[i]);
         put_float(r + 56 + 4 * i, op->reals[i]);
         put32(r + 64 + 4 * i, (uint32_t)op->range[i]);
     }
     for (int i = 0; i < 4; i++) put16(r + 24 + 2 * i, op->padding[i]);
-    put32(r + 36, op->opcode == 1);
+    put32(r + 36, op->groups);
     for (int i = 0; i < 8; i++) put16(r + 40 + 2 * i, op->constants[i]);
     if (op->scratch_bytes) put32(r + 72, w->arena);
     put32(r + 76, op->scratch_bytes);
@@ -125,6 +126,8 @@ static inline void w_add(writer *w, const w_op *op, const char *name) {
         (op->opcode == 3 && w->buffers[24 * op->inputs[0]] != 6) || (op->weights == 1 && w->buffers[24 * op->inputs[0]] != 6)) {
         w->minor = 2;
     }
+    if (op->opcode == 1 && op->weights == 2 && w->buffers[24 * op->inputs[0]] == 6) w->minor = 2;
+    if (op->opcode == 1 && (op->dilation[0] > 1 || op->dilation[1] > 1 || op->groups > 1 || op->range[0] != 0)) w->minor = 2;
     if (op->opcode == 2 || op->opcode == 4 || op->opcode == 5 || op->opcode == 8 || op->epilogue == 2) w->flags = 1;
 }
 

@@ -127,11 +127,33 @@ def test_folding_changes_no_bit() -> None:
 
 
 def test_everything_that_cannot_be_deployed_is_listed() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 6, 3, groups=3), nn.GELU(), nn.AvgPool2d(2), nn.Conv2d(6, 4, 3, dilation=2))
+    model = nn.Sequential(
+        *[
+            nn.Conv2d(3, 6, 3, padding=1, padding_mode="reflect"),
+            nn.GELU(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(6, 4, 3, 1, 1, padding_mode="circular"),
+        ]
+    )
     with pytest.raises(CompileErrors) as caught:
         convert(model, Conversion(SHAPE))
     assert [finding.where for finding in caught.value.findings] == ["layer 0", "layer 1", "layer 2", "layer 3"]
     assert "ReLU" in caught.value.findings[1].help
+
+
+def test_attributes_of_convolutions_are_kept() -> None:
+    float_layers = [
+        nn.Conv2d(3, 6, (3, 2), 2, (1, 0)),
+        nn.Conv2d(6, 12, 3, padding=2, dilation=2, groups=6),
+        nn.Conv2d(12, 4, 4, padding="same"),
+    ]
+    model = convert(nn.Sequential(*float_layers), Conversion(SHAPE, activations="int8"))
+    layers = [module for module in model.modules() if isinstance(module, QuantLayer)]
+    x = torch.randint(-9, 9, (2, 12, *SHAPE[1:])).float()
+    for layer, plain in zip(layers, float_layers, strict=True):
+        weight = torch.randint(-3, 3, plain.weight.shape).float()
+        plain.weight.data, plain.bias.data = weight, torch.zeros_like(plain.bias)
+        assert torch.equal(layer.sums(x[:, : plain.in_channels], weight), plain(x[:, : plain.in_channels]))
 
 
 @pytest.mark.parametrize("model,conversion,message", [

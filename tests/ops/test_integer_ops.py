@@ -12,6 +12,7 @@ from qnn_deploy.ops import (
     conv,
     dense,
     multi_threshold,
+    pad,
     quantize,
     sign,
     subtract_zero,
@@ -97,6 +98,16 @@ def test_binary_conv(agree, case, dtype) -> None:
     x, w = (bipolar(*shape) if dtype == "int8" else integers(dtype, *shape)), bipolar(*weights)
     got = agree(binary_conv.OP, [x, pack_signs(w)], {"kernel_shape": list(weights[2:]), "in_channels": weights[1], **attributes})
     np.testing.assert_array_equal(got, naive_conv(x, w, **attributes))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "float32"])
+@pytest.mark.parametrize(("shape", "pads"), [((2, 3, 4, 5), (1, 0, 2, 3)), ((2, 3, 6), (2, 1))])
+def test_pad(agree, dtype, shape, pads) -> None:
+    x = integers("int8", *shape).astype(dtype)
+    got = agree(pad.OP, [x], {"pads": list(pads), "value": -1})
+    inside = tuple(slice(before, before + size) for before, size in zip(pads, shape[2:], strict=False))
+    np.testing.assert_array_equal(got[(slice(None), slice(None), *inside)], x)
+    assert (got == -1).sum() == got.size - x.size + (x == -1).sum()
 
 
 @pytest.mark.parametrize("features", [1, 7, 8, 9, 64, 100])

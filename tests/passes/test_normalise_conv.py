@@ -41,10 +41,17 @@ def test_zero_padding_in_front_goes_inside() -> None:
     assert _attributes("a = Pad (x, p, v) y = Conv <pads = [1, 0, 1, 0]> (a, w)")["pads"] == (2, 1, 2, 2)
 
 
-@pytest.mark.parametrize("options", [{"value": "1"}, {"pad": "0, 1, 0, 0, 0, 0, 0, 0"}, {"pad": "0, 0, -1, 0, 0, 0, 0, 0"}])
+def test_padding_with_another_integer_stays_in_front() -> None:
+    model = l0(_net("a = Pad (x, p, v) y = Conv <pads = [1, 0, 1, 0]> (a, w)", value="-1"))
+    assert run(model, NormaliseConv) == []
+    assert kinds(model) == ["q.Pad", "Conv"]
+    assert {name: each.value for name, each in model.graph[0].attributes.items()} == {"pads": (1, 1, 1, 2), "value": -1}
+
+
+@pytest.mark.parametrize("options", [{"value": "0.5"}, {"pad": "0, 1, 0, 0, 0, 0, 0, 0"}, {"pad": "0, 0, -1, 0, 0, 0, 0, 0"}])
 def test_other_padding_is_refused(options: dict[str, str]) -> None:
     (finding,) = run(l0(_net("a = Pad (x, p, v) y = Conv (a, w)", **options)), NormaliseConv)
-    assert (finding.code, "zeros" in finding.help) == ("QD0301", True)
+    assert (finding.code, "height and width" in finding.help) == ("QD0301", True)
 
 
 def test_integer_bias_moves_behind() -> None:

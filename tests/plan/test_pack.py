@@ -5,7 +5,7 @@ import pytest
 
 from qnn_deploy.ir.program import Weights, bits_stride
 from qnn_deploy.ops._bits import pack_signs, unpack_signs
-from qnn_deploy.plan.pack import pack_channel_mask, pack_lane_major, pack_pair_major, pack_small
+from qnn_deploy.plan.pack import pack_channel_mask, pack_depthwise, pack_lane_major, pack_pair_major, pack_small
 
 
 @pytest.mark.parametrize("channels", [1, 3, 8, 9, 16, 17, 31, 32, 33, 63, 64, 65, 96, 100, 128])
@@ -37,6 +37,11 @@ def test_pair_major_holds_every_weight_where_the_format_says(out: int, taps: int
         for k in range(taps * channels):
             assert packed[((o // 8 * pairs + k // 2) * 8 + o % 8) * 2 + k % 2] == weights[o].reshape(-1)[k]
     assert np.abs(packed.astype(int)).sum() == np.abs(weights.astype(int)).sum()
+
+
+def test_depthwise_weights_lie_tap_by_tap() -> None:
+    weights = np.arange(12, dtype=np.int8).reshape(4, 3, 1)
+    assert pack_depthwise(weights).tolist() == [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]
 
 
 def test_row_major_round_trip() -> None:

@@ -55,6 +55,9 @@ static inline size_t qd_small_pair_bytes(qd_small_form form) { return form == QD
 typedef void qd_small_fn(const uint8_t *weights, qd_small_form form, size_t pairs, const int16_t *patch, size_t patch_stride,
                          size_t pixels, int32_t *acc, size_t acc_stride);
 
+/* Depthwise: one tap of one pixel. acc[i] += weights[i] * x[i] for i < n; no sum leaves int32. */
+typedef void qd_depthwise_fn(const int8_t *weights, const int16_t *x, size_t n, int32_t *acc);
+
 /* Threshold and pack one pixel: bit i of out = acc[i] < thresholds[i]; ceil(channels / 8) bytes are written, spare bits 0. */
 typedef void qd_pack_fn(const int32_t *acc, const int32_t *thresholds, size_t channels, uint8_t *out);
 
@@ -113,6 +116,7 @@ typedef qd_bits_fn *qd_bits_kernel;
 typedef qd_int8_fn *qd_int8_kernel;
 typedef qd_trits_fn *qd_trits_kernel;
 typedef qd_small_fn *qd_small_kernel;
+typedef qd_depthwise_fn *qd_depthwise_kernel;
 typedef qd_pack_fn *qd_pack_kernel;
 typedef qd_levels_fn *qd_levels_kernel;
 typedef qd_sign_fn *qd_sign_kernel;
