@@ -23,17 +23,15 @@ from qnn_deploy.ir.program import (
     Slot,
     Step,
     align,
-    bits_stride,
     smallest_weights,
 )
 from qnn_deploy.ops._bits import unpack_signs
 from qnn_deploy.plan.groups import CONVOLUTIONS, STEPS, VIEWS, Group, group
 from qnn_deploy.plan.memory import Block, lower_bound, place
-from qnn_deploy.plan.pack import pack_channel_mask, pack_depthwise, pack_lane_major, pack_pair_major, pack_small
-from qnn_deploy.plan.planes import MOST_DIGITS, ternary_maps, weights_form
+from qnn_deploy.plan.pack import pack_channel_mask, pack_weights
+from qnn_deploy.plan.planes import most_terms, ternary_maps, weights_form
 
 _DTYPES = {"UINT8": DType.U8, "INT8": DType.I8, "INT16": DType.I16, "INT32": DType.I32, "FLOAT": DType.F32}
-_MAX_ABS = {DType.U8: 255, DType.I8: 128, DType.I16: 32768, DType.BITS: 1, DType.TRITS: 1}
 _SIMPLE = {
     "Sign": Opcode.SIGN,
     "BipolarMaxPool": Opcode.BIT_POOL,
@@ -154,25 +152,10 @@ class _Planner:
         out, taps, channels = weights.shape
         groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
         kind = weights_form(weights, x.dtype, groups)
-        bits = WEIGHT_BITS[kind]
+        terms, most = taps * channels, most_terms(kind, x.dtype)
+        self._bound(node, terms <= most, f"{terms} terms of {WEIGHT_BITS[kind]}-bit weights may leave the accumulator; at most {most}")
+        packed, patch = pack_weights(weights, kind, x.dtype, groups)
         slots: list[tuple[Slot, int]] = []
-        parts = np.split(weights, groups)
-        packed: NDArray[Any]
-        if x.dtype in (DType.BITS, DType.TRITS) and bits <= 2:
-            most = 65535 if bits == 1 and x.dtype == DType.BITS else MOST_DIGITS
-            self._bound(node, taps * channels <= most, f"{taps * channels} binary or ternary taps; at most {most}")
-            patch = taps * bits_stride(channels) * (2 if x.dtype == DType.TRITS else 1)
-            packed = np.concatenate([pack_lane_major(part, bits) for part in parts])
-        else:
-            bound = taps * channels * _MAX_ABS[x.dtype] * (1 if bits <= 2 else 2 ** (bits - 1))
-            self._bound(node, bound < 2**31, f"the accumulator may reach {bound}, over 2^31 - 1")
-            patch = 2 * align(taps * channels, 2)
-            if groups > 1 and channels == 1:
-                packed, patch = pack_depthwise(weights), 2 * out
-            elif bits == 8:
-                packed = np.concatenate([pack_pair_major(part) for part in parts])
-            else:
-                packed = np.concatenate([pack_small(part, kind) for part in parts])
         slots.append((Slot.WEIGHTS, self._add_constant(packed)))
         if x.dtype == DType.U8:
             zero = x.zero if x.zero is not None else np.zeros(x.channels, np.int16)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from qnn_deploy.ir.program import WEIGHT_BITS, Weights, bits_stride
+from qnn_deploy.ir.program import WEIGHT_BITS, DType, Weights, align, bits_stride
 
 
 def pack_lane_major(weights: NDArray[np.int8], planes: int = 1) -> NDArray[np.uint8]:
@@ -54,6 +56,19 @@ def pack_small(weights: NDArray[np.int8], form: Weights) -> NDArray[np.uint8]:
     parts = _planes(pairs, 2)[1:] if form == Weights.MASKS else _planes(pairs, WEIGHT_BITS[form])
     planes = np.packbits(parts, axis=2, bitorder="little")
     return np.ascontiguousarray(planes.transpose(1, 0, 2)).reshape(-1)
+
+
+def pack_weights(weights: NDArray[np.int8], kind: Weights, source: DType, groups: int) -> tuple[NDArray[Any], int]:
+    """Weights [O, taps, C / groups] in the form ``kind`` for a map of ``source``, and the bytes of one patch of that map."""
+    out, taps, channels = weights.shape
+    bits, planes = WEIGHT_BITS[kind], {DType.BITS: 1, DType.TRITS: 2}.get(source, 0)
+    if groups > 1 and channels == 1:
+        return pack_depthwise(weights), 2 * out
+    parts = np.split(weights, groups)
+    if planes and bits <= 2:
+        return np.concatenate([pack_lane_major(part, bits) for part in parts]), taps * bits_stride(channels) * planes
+    patch = 2 * align(taps * channels, 2)
+    return np.concatenate([pack_pair_major(part) if bits == 8 else pack_small(part, kind) for part in parts]), patch
 
 
 def pack_channel_mask(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

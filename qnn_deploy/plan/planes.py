@@ -8,13 +8,14 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from qnn_deploy.ir.program import DType, Weights, smallest_weights
+from qnn_deploy.ir.program import WEIGHT_BITS, DType, Weights, smallest_weights
 from qnn_deploy.plan.groups import CONVOLUTIONS
 
 # Sums of ternary digits are kept in 16 bits.
 MOST_DIGITS = 2**15 - 1
 # Up to here a layer that reads pixels keeps int8 weights, whose kernel is faster: at most 4 kB.
 _FEW_WEIGHTS = 4096
+_LARGEST = {DType.U8: 255, DType.I8: 128, DType.I16: 32768, DType.BITS: 1, DType.TRITS: 1}
 
 
 def weights_form(weights: NDArray[np.int8], source: DType, groups: int) -> Weights:
@@ -29,6 +30,14 @@ def weights_form(weights: NDArray[np.int8], source: DType, groups: int) -> Weigh
     if not planes:
         return smallest
     return {Weights.MASKS: Weights.TRITS, Weights.INT4: Weights.INT8}.get(smallest, smallest)
+
+
+def most_terms(kind: Weights, source: DType) -> int:
+    """The most terms whose sum stays inside what the kernels keep it in, whatever the values: 16 bits for bit-planes, else int32."""
+    bits, planes = WEIGHT_BITS[kind], source in (DType.BITS, DType.TRITS)
+    if planes and bits <= 2:
+        return 65535 if bits == 1 and source == DType.BITS else MOST_DIGITS
+    return (2**31 - 1) // (_LARGEST[source] * (1 if bits <= 2 else 2 ** (bits - 1)))
 
 
 def ternary_maps(graph: ir.Graph) -> set[ir.Value]:
