@@ -18,7 +18,7 @@ _FEW_WEIGHTS = 4096
 _LARGEST = {DType.U8: 255, DType.I8: 128, DType.I16: 32768, DType.BITS: 1, DType.TRITS: 1}
 
 
-def weights_form(weights: NDArray[np.int8], source: DType, groups: int) -> Weights:
+def weights_form(weights: NDArray[np.int8], source: DType, groups: int = 1) -> Weights:
     """The smallest form that holds ``weights`` [O, taps, C / groups] of a layer that reads ``source``."""
     channels, planes = weights.shape[2], source in (DType.BITS, DType.TRITS)
     if source == DType.U8 and weights.size <= _FEW_WEIGHTS:
