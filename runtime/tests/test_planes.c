@@ -150,7 +150,7 @@ static void rules(uint32_t size) {
     const uint32_t first = data_of(FIRST, 0), second = data_of(SECOND, 0), masks = data_of(MASKS, 0), levels = data_of(FIRST, 2);
 #define OP_AT(op, field) (OPS_AT + (uint32_t)(op) * 96 + (field))
     CHECK(with(size, 6, 2, 1) != QD_OK, "planes in a file of 1.1");
-    CHECK(with(size, OP_AT(SECOND, 2), 1, 2) == QD_VARIANT, "ternary maps are never read by int8 weights as if they were signs");
+    CHECK(with(size, OP_AT(SECOND, 2), 1, 2) == QD_CONSTANT, "int8 weights of a ternary map are int8, not planes");
     CHECK(with(size, OP_AT(SECOND, 2), 1, 4) == QD_VARIANT && with(size, OP_AT(SECOND, 2), 1, 5) == QD_VARIANT, "nor by others");
     CHECK(with(size, OP_AT(SECOND, 2), 1, 1) == QD_CONSTANT, "trits called bits");
     CHECK(with(size, OP_AT(MASKS, 2), 1, 6) == QD_VARIANT, "an unknown kind");
