@@ -214,6 +214,29 @@ class InputZero(nn.Module):
         return x.to(torch.float32) - self.zero
 
 
+class SumPool2d(nn.Module):
+    """Sum of each window of each channel: a depthwise convolution by ones, exact on integers, unlike a float average.
+
+    The mean of a window is its sum times ``1 / (kernel height * kernel width)``, a factor that the next layer's scale or norm can take.
+
+    Args:
+        kernel_size, stride, padding: one number, or one for height and one for width; ``stride`` None: that of the kernel.
+    """
+
+    ones: Tensor
+
+    def __init__(self, channels: int, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
+        super().__init__()
+        kernel = _sizes(kernel_size, 2)
+        self.channels, self.stride, self.padding = channels, _sizes(kernel if stride is None else stride, 2), _sizes(padding, 2)
+        self.register_buffer("ones", torch.ones(channels, 1, *kernel), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.dtype == torch.bfloat16:  # autocast: sums need more than 8 bits
+            x = x.float()
+        return F.conv2d(x, self.ones, None, self.stride, self.padding, groups=self.channels)
+
+
 class GlobalSumPool2d(nn.Module):
     """Sum of each channel over the map, [N, C, H, W] -> [N, C]; exact on integers, unlike a float average."""
 

@@ -58,6 +58,9 @@ class NormalisePool(ImportPass):
             "dilations": tuple(attribute(node, "dilations", (1, 1))),
             "ceil_mode": int(attribute(node, "ceil_mode", 0)),
         }
+        if any(each != 1 for each in attribute(node, "dilations", (1, 1))):
+            self.fail(refuse(node, "QD0301", "a dilated max-pool has no kernel", "use a larger kernel or a stride"))
+            return
         replace_node(node, "MaxPool", [x], attributes)
 
     def _over_map(self, graph: ir.Graph, node: ir.Node) -> None:
@@ -93,7 +96,8 @@ class NormalisePool(ImportPass):
 
 
 _MEAN_HELP = (
-    "quantise first, then sum the integers: qnn_deploy.nn.layers.GlobalSumPool2d (x.sum((2, 3))); the next layer absorbs the division"
+    "quantise first, then sum the integers: qnn_deploy.nn.layers.GlobalSumPool2d (x.sum((2, 3))), or SumPool2d "
+    "for windows; the next layer absorbs the division"
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from qnn_deploy.nn.layers import GlobalSumPool2d, InputZero, QuantConv2d, QuantLinear
+from qnn_deploy.nn.layers import GlobalSumPool2d, InputZero, QuantConv2d, QuantLinear, SumPool2d
 from qnn_deploy.nn.quantizers import BinaryWeight, Int8Weight, IntActivation, SignActivation, weight_quantizer
 
 
@@ -54,6 +54,7 @@ def separable() -> nn.Module:
         *[QuantConv2d(12, 24, 3, ternary(), padding=1, groups=12), nn.BatchNorm2d(24), nn.ReLU6(), IntActivation(8)],
         *[QuantConv2d(24, 20, 1, BinaryWeight(), groups=4), nn.BatchNorm2d(20), nn.Hardtanh(), IntActivation(8)],
         *[QuantConv2d(20, 20, 3, Int8Weight(), padding=2, dilation=2, groups=20, padding_value=3), nn.BatchNorm2d(20), IntActivation(8)],
+        *[SumPool2d(20, (3, 2), 2, 1), nn.BatchNorm2d(20), IntActivation(8)],
         *[GlobalSumPool2d(), IntActivation(8), QuantLinear(20, 10, Int8Weight())],
     )
 

@@ -65,6 +65,7 @@ def test_over_the_map(step: str, shape: str, expected: list[str]) -> None:
         ("AveragePool <kernel_shape = [2, 2]> (x)", "QD0307"),
         ("ReduceMean (x, channels)", "QD0307"),
         ("ReduceSum (x, channels)", "QD0301"),
+        ("MaxPool <kernel_shape = [2, 2], dilations = [2, 1]> (x)", "QD0301"),
     ],
 )
 def test_refused(step: str, code: str) -> None:
