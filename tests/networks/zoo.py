@@ -55,9 +55,8 @@ def _act(precision: Precision, channels: int) -> nn.Module:
     return activation_quantizer(precision.activations, channels)
 
 
-def _conv(precision: Precision, a: int, b: int, size: int = 3, stride: int = 1, padding: int | None = None) -> QuantConv2d:
-    padding = size // 2 if padding is None else padding
-    return QuantConv2d(a, b, size, weight_quantizer(precision.weights), stride=stride, padding=padding)
+def _conv(precision: Precision, a: int, b: int, size: int = 3, stride: int = 1, groups: int = 1) -> QuantConv2d:
+    return QuantConv2d(a, b, size, weight_quantizer(precision.weights), stride=stride, padding=size // 2, groups=groups)
 
 
 def _first(width: int, size: int = 3, stride: int = 1, channels: int = 3, zero: tuple[int, ...] = ZERO) -> list[nn.Module]:
@@ -227,6 +226,27 @@ def binary_dense_net(precision: Precision, width: int) -> nn.Module:
     return _of((3, 16, 16), nn.Sequential(*layers, nn.BatchNorm2d(a), nn.ReLU(), *_head(a)))
 
 
+def _separable(precision: Precision, a: int, b: int, stride: int = 1) -> list[nn.Module]:
+    """A depthwise 3x3 convolution and a 1x1 convolution, each behind its activation, which clamps as the ReLU between them would."""
+    depthwise = [_act(precision, a), _conv(precision, a, a, stride=stride, groups=a), nn.BatchNorm2d(a)]
+    return [*depthwise, _act(precision, a), _conv(precision, a, b, 1), nn.BatchNorm2d(b)]
+
+
+def mobile_net(precision: Precision, width: int) -> nn.Module:
+    """MobileNet's depthwise separable blocks."""
+    layers = [*_first(width, stride=2), *_separable(precision, width, 2 * width)]
+    layers += _separable(precision, 2 * width, 4 * width, stride=2)
+    return _of((3, 16, 16), nn.Sequential(*layers, *_head(4 * width)))
+
+
+def ds_cnn(precision: Precision, width: int) -> nn.Module:
+    """DS-CNN for keywords (Zhang et al. 2017): 25 x 10 features of 8 bits, a 10 x 4 filter with uneven margins, separable blocks."""
+    convolution = QuantConv2d(1, width, (10, 4), weight_quantizer("int8"), stride=2, padding=(4, 1, 5, 2))
+    layers: list[nn.Module] = [InputZero([128]), convolution, nn.BatchNorm2d(width)]
+    layers += _separable(precision, width, width) + _separable(precision, width, width)
+    return _of((1, 25, 10), nn.Sequential(*layers, *_head(width)))
+
+
 NETWORKS: dict[str, Callable[[Precision, int], nn.Module]] = {
     "MLP": mlp,
     "BinaryNet": binary_net,
@@ -238,6 +258,8 @@ NETWORKS: dict[str, Callable[[Precision, int], nn.Module]] = {
     "ReActNet-A": reactnet,
     "QuickNet": quicknet,
     "BinaryDenseNet-28": binary_dense_net,
+    "MobileNet": mobile_net,
+    "DS-CNN": ds_cnn,
 }
 
 
