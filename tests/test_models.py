@@ -18,8 +18,24 @@ from tools.update_expected import FIRST, compiled, evaluated
 MODELS = sorted(path.parent for path in (Path(__file__).parents[1] / "models").glob("*/expected.json"))
 RECIPES = sorted((Path(__file__).parents[1] / "models").glob("*/recipe.toml"))
 # Floors: what each model card states, rounded down.
-PROMISED = {"digits-cnn-w1a1": 0.95, "cifar10-cnv-w1a1": 0.74, "cifar10-resnet20-w1a1": 0.80}
-LARGEST = {"digits-cnn-w1a1": 10_000, "cifar10-cnv-w1a1": 250_000, "cifar10-resnet20-w1a1": 90_000}
+PROMISED = {
+    "digits-cnn-w1a1": 0.95,
+    "cifar10-cnv-w1a1": 0.74,
+    "cifar10-cnv-w2a2": 0.78,
+    "cifar10-resnet20-w1a1": 0.80,
+    "cifar10-resnet20-ttq": 0.85,
+    "cifar10-resnet20-xnor": 0.84,
+    "cifar10-resnet20-tga": 0.86,
+}
+LARGEST = {
+    "digits-cnn-w1a1": 10_000,
+    "cifar10-cnv-w1a1": 250_000,
+    "cifar10-cnv-w2a2": 420_000,
+    "cifar10-resnet20-w1a1": 90_000,
+    "cifar10-resnet20-ttq": 100_000,
+    "cifar10-resnet20-xnor": 60_000,
+    "cifar10-resnet20-tga": 90_000,
+}
 
 
 def test_all_models_are_shipped() -> None:
