@@ -9,6 +9,13 @@
 
 static long test_passed, test_failed;
 
+/* Built with it, a test ends at its first failure: the mutation test asks no more. */
+#ifdef TEST_ENDS_AT_FAILURE
+#define TEST_FAILED() exit(1)
+#else
+#define TEST_FAILED() (void)0
+#endif
+
 /* One check; the first few failures are printed with a message of the caller's. */
 #define CHECK(condition, ...)                                     \
     do {                                                          \
@@ -18,6 +25,7 @@ static long test_passed, test_failed;
             printf("%s:%d: failed: %s: ", __FILE__, __LINE__, #condition); \
             printf(__VA_ARGS__);                                  \
             putchar('\n');                                        \
+            TEST_FAILED();                                        \
         }                                                         \
     } while (0)
 
