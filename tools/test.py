@@ -106,6 +106,11 @@ def main() -> int:
             steps.append((name, ["sh", "runtime/tests/run.sh", *compiler], environment))
     if not fast:
         steps.append(("fuzz", [python, "tools/fuzz.py", "--seconds", "20"], None))
+        # Short forms of what docs/reliability.md reports.
+        if shutil.which("clang"):
+            steps.append(("mutants", [python, "tools/mutants.py", "--sample", "120"], None))
+        for what in ("edits", "soak", "race"):
+            steps.append((what, [python, "tools/stress.py", what], None))
     passed = failed = 0
     lines = []
     for name, command, step_environment in steps:
