@@ -3,7 +3,7 @@
 
 Each build goes into a directory that holds an earlier one, in a process of its own that is killed (SIGKILL) at a moment drawn between its
 start and its usual end. Afterwards the directory must be absent or whole: every SHA-256 of its manifest right, the bytes those of an
-undisturbed build. The build after the last kill must succeed. Every tenth round two builds into one directory at once run to their ends, too.
+undisturbed build. The build after the last kill must succeed. Every tenth round two builds run into one directory at once.
 """
 
 from __future__ import annotations

@@ -43,6 +43,13 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
     ("qd_verify_memory.c", "check_birth", "bound", "life->first[i] < at"): "no two buffers are born at once",
     ("qd_verify_conv.c", "lanes_are_clean", "bound", "s->in.c >= 8 * j"): "the difference is 0 either way",
     ("qd_verify_conv.c", "lanes_are_clean", "bound", "used_bits > 8"): "0xFF << 8 & 0xFF is 0 too",
+    (
+        "qd_verify_conv.c",
+        "lanes_are_clean",
+        "if",
+        "shape->bits == 1 && spare == 0 && used_lanes >= shape->lanes -> 0",
+    ): "a short cut past weights that have no spare bits",
+    ("qd_verify_conv.c", "lanes_are_clean", "bound", "used_lanes > shape->lanes"): "the same, taken less often",
     ("qd_verify_conv.c", "levels_fit", "bound", "low > most"): "there is at least one threshold: the same line refuses",
     (
         "qd_verify_conv.c",

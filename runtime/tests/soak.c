@@ -57,7 +57,7 @@ static uint8_t *read_file(const char *path, size_t *size) {
 
 int main(int argc, char **argv) {
     static worker workers[MOST_THREADS];
-    const qd_options reference = {QD_REF, NULL, NULL};
+    qd_options reference;
     const long threads = argc > 3 ? atol(argv[2]) : 0, runs = argc > 3 ? atol(argv[3]) : 0;
     size_t size;
     uint8_t *data, *arena;
@@ -65,6 +65,8 @@ int main(int argc, char **argv) {
         puts("use: soak FILE THREADS RUNS");
         return 2;
     }
+    memset(&reference, 0, sizeof reference);
+    reference.kernels = QD_REF;
     data = read_file(argv[1], &size);
     if (qd_open(&model, data, size, NULL) != QD_OK) return 2;
     arena = block(qd_arena_bytes(&model));
