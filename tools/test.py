@@ -111,6 +111,7 @@ def main() -> int:
             steps.append(("mutants", [python, "tools/mutants.py", "--sample", "120"], None))
         for what in ("edits", "soak", "race"):
             steps.append((what, [python, "tools/stress.py", what], None))
+        steps.append(("faults", [python, "tools/faults.py", "--kills", "5"], None))
     passed = failed = 0
     lines = []
     for name, command, step_environment in steps:
