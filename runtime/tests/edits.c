@@ -56,7 +56,9 @@ static void all_edits(uint8_t *sound, uint32_t size, uint32_t values) {
         const uint8_t was = sound[at], checksum[4] = {sound[12], sound[13], sound[14], sound[15]};
         for (uint32_t v = 1; v <= values; v++) {
             sound[at] = (uint8_t)(was ^ (values == 255 ? v : random_u32() % 255 + 1));
-            CHECK(attempt(sound, size) != QD_OK, "byte %u as %u is accepted", (unsigned)at, (unsigned)sound[at]);
+            /* The checksum covers all but the first 16 bytes; of these only the minor version may be another one that is known. */
+            CHECK(attempt(sound, size) != QD_OK || (at == 6 && sound[at] <= QD_FORMAT_MINOR), "byte %u as %u is accepted", (unsigned)at,
+                  (unsigned)sound[at]);
             w_seal(sound, size);
             attempt(sound, size);
             memcpy(sound + 12, checksum, 4);

@@ -32,7 +32,23 @@ static void windows(void) {
     row("first:stride_w=2", QD_SHAPE, "first");
     row("first:dilation_h=2", QD_WINDOW, "first");
     row("first:dilation_w=0", QD_WINDOW, "first");
-    row("first:groups=2", QD_WINDOW, "first");
+    row("first:groups=2", QD_SHAPE, "first");
+    row("first:low=1", QD_VARIANT, "first"); /* margins of another value: since 1.2 */
+    row("header:minor=2 first:low=255", QD_OK, "header");
+    row("header:minor=2 first:low=256", QD_RANGE, "first");
+    row("header:minor=2 first:low=0xFFFFFF01", QD_OK, "header");
+    row("header:minor=2 first:low=0xFFFFFF00", QD_RANGE, "first");
+    row("header:minor=2 second:low=2", QD_RANGE, "second");
+    row("header:minor=2 second:low=1", QD_OK, "header");
+    row("header:minor=2 head:low=1", QD_RESERVED, "head");
+    row("header:minor=2 first:groups=0", QD_WINDOW, "first");
+    row("header:minor=2 first:groups=2", QD_SHAPE, "first");
+    row("header:minor=2 first:dilation_h=0", QD_WINDOW, "first");
+    row("header:minor=2 first:dilation_w=0", QD_WINDOW, "first");
+    row("header:minor=2 first:dilation_w=2", QD_SHAPE, "first");
+    row("header:minor=2 first:dilation_h=2 first:top=2 first:bottom=2", QD_OK, "header");
+    row("first:dilation_h=2 first:top=2 first:bottom=2", QD_WINDOW, "first");
+    row("first:dilation_w=2 first:left=2 first:right=2", QD_WINDOW, "first");
     row("first:groups=0", QD_WINDOW, "first");
 }
 
@@ -169,7 +185,7 @@ static void kinds_of_weights(void) {
     for (uint32_t dtype = 1; dtype <= 7; dtype++) {
         for (uint32_t kind = 0; kind <= 6; kind++) {
             const int known = kind >= 1 && kind <= 5, integers = dtype <= 3;
-            const int fits = known && (integers || (dtype >= 6 && (kind == 1 || kind == 3)));
+            const int fits = known && (integers || (dtype >= 6 && kind <= 3));
             const int before = kind == (integers ? 2 : 1) && dtype != 7;
             const qd_status status = dtype == 4 || dtype == 5 ? QD_DTYPE : fits ? (dtype == 1 ? QD_CONSTANT : QD_OK) : QD_VARIANT;
             convolution(dtype, 8, 8, known ? kind : 2);

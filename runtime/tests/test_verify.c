@@ -236,9 +236,9 @@ static void unused_fields(void) {
     UNUSED("max", CONV_FIELDS, PADDING_FIELDS, "steps", REAL_FIELDS, RANGE_FIELDS);
     UNUSED("quantize", CONV_FIELDS, WINDOW_FIELDS, PADDING_FIELDS, "steps");
     UNUSED("r\xC3\xA9sidu", CONV_FIELDS, WINDOW_FIELDS, PADDING_FIELDS, RANGE_FIELDS);
-    UNUSED("first", RANGE_FIELDS, "steps", REAL_FIELDS);
+    UNUSED("first", "high", "steps", REAL_FIELDS);
     UNUSED("head", RANGE_FIELDS, "steps", REAL_FIELDS);
-    UNUSED("second", RANGE_FIELDS, REAL_FIELDS);
+    UNUSED("second", "high", REAL_FIELDS);
 }
 
 /* Constants that an operator has no use for: any slot but its own. */
