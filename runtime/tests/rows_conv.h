@@ -199,6 +199,60 @@ static void kinds_of_weights(void) {
     }
 }
 
+/* A 1 x 1 convolution in groups with n bytes of weights, which are 1 where every channel is a group of its own, else 0. */
+static void grouped(uint32_t dtype, uint32_t c, uint32_t o, uint32_t groups, uint32_t kind, uint32_t n, qd_status status) {
+    static uint8_t weights[64];
+    w_op op = alone(1, SHAPE(dtype, 1, 1, c), SHAPE(4, 1, 1, o));
+    memset(weights, groups == c, sizeof weights);
+    op.weights = kind;
+    op.groups = groups;
+    op.kernel[0] = op.kernel[1] = op.stride[0] = op.stride[1] = 1;
+    op.constants[0] = w_constant(&w, kind == 2 ? 2 : 1, n, weights);
+    op.scratch_bytes = 4 * 64 + 16 * (32 + 32);
+    made(&op);
+    put(sound + 6, 2, 2);
+    row("", status, status == QD_OK ? "header" : "x");
+    row("header:minor=1", status == QD_SHAPE ? QD_SHAPE : QD_WINDOW, "x");
+}
+
+static void groups(void) {
+    grouped(2, 8, 8, 2, 2, 64, QD_OK);
+    grouped(2, 8, 8, 8, 2, 8, QD_OK);      /* depthwise: every weight is used */
+    grouped(2, 3, 2, 2, 2, 16, QD_SHAPE);
+    grouped(2, 2, 3, 2, 2, 16, QD_SHAPE);
+    grouped(2, 8, 8, 2, 1, 8, QD_OK);
+    grouped(2, 8, 8, 8, 1, 8, QD_VARIANT); /* depthwise weights are int8 */
+    grouped(6, 16, 8, 2, 1, 32, QD_OK);
+    grouped(6, 8, 8, 2, 1, 32, QD_VARIANT); /* four channels are no whole byte */
+    row("x:weights=2", QD_CONSTANT, "x");   /* int8 weights do not mind */
+}
+
+/* Margins of another value than 0 on one side of a 1 x 1 map: the one that the input can hold, and no larger one. */
+static void margins(uint32_t dtype, uint32_t side, int32_t fill, qd_status status) {
+    static const uint8_t none[16];
+    w_op op = alone(1, SHAPE(dtype, 1, 1, 1), SHAPE(4, 1, 1, 1));
+    op.weights = 2;
+    op.kernel[side % 2] = 2;
+    op.kernel[1 - side % 2] = op.stride[0] = op.stride[1] = 1;
+    op.padding[side] = 1;
+    op.range[0] = fill;
+    op.constants[0] = w_constant(&w, 2, 16, none);
+    op.scratch_bytes = 4 * 64 + 16 * 32;
+    made(&op);
+    put(sound + 6, 2, 2);
+    row("", status, status == QD_OK ? "header" : "x");
+}
+
+static void all_margins(void) {
+    for (uint32_t side = 0; side < 4; side++) margins(2, side, 1, QD_OK);
+    margins(2, 0, 127, QD_OK);
+    margins(2, 0, 128, QD_RANGE);
+    margins(2, 0, -128, QD_OK);
+    margins(2, 0, -129, QD_RANGE);
+    margins(3, 0, 32767, QD_OK);
+    margins(3, 0, 32768, QD_RANGE);
+}
+
 /* Epilogue 3: `count` thresholds of two channels each, from level `low` on. */
 static void levels(uint32_t dtype, int32_t low, uint32_t count, qd_status status) {
     static const uint8_t none[16];

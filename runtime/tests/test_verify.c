@@ -284,6 +284,8 @@ int main(void) {
     accumulators();
     kinds_of_weights();
     all_levels();
+    groups();
+    all_margins();
     shapes_of_simple_operators();
     work();
     work_of_convolutions();
