@@ -79,7 +79,8 @@ def footer(manifest: Mapping[str, Any]) -> str:
     bound = f" (no plan can be below {size(totals['arena_lower_bound'])})" if totals["arena_lower_bound"] else ""
     lines = [
         f"MACs        {count(totals['macs'])} for one image, {share:.1%} of them 1-bit; {count(totals['parameters'])} weights",
-        f"flash       {size(totals['constant_bytes'])} of constants{_weights(totals)}",
+        f"flash       {size(totals['constant_bytes'])} of constants",
+        *_weights(totals),
         f"RAM         {size(totals['arena_bytes'])} of arena{bound}",
         f"arithmetic  {'integers and binary32 by formula' if manifest['computes_in_float'] else 'integers only'}",
     ]
@@ -89,16 +90,17 @@ def footer(manifest: Mapping[str, Any]) -> str:
         )
     lines += departure_lines(manifest.get("departures", ()))
     if manifest.get("model_id"):
-        lines.append(f"model       {manifest['name']}, id {manifest['model_id']}")
+        name = f"{manifest['name']}, " if manifest["name"] else ""  # a packed model does not know it
+        lines.append(f"model       {name}id {manifest['model_id']}")
     return "\n".join(lines)
 
 
-def _weights(totals: Mapping[str, Any]) -> str:
-    """Bits of a weight, as stored and as the values need; nothing for a manifest of an older version."""
+def _weights(totals: Mapping[str, Any]) -> list[str]:
+    """Bits of a weight, as stored and as the values need; no line for a manifest of an older version."""
     if not totals.get("weight_bytes") or not totals["parameters"]:
-        return ""
+        return []
     stored, needed = (8 * totals[key] / totals["parameters"] for key in ("weight_bytes", "weight_information_bytes"))
-    return f", {size(totals['weight_bytes'])} of them weights, {stored:.2f} bits each ({needed:.2f} at least)"
+    return [f"weights     {size(totals['weight_bytes'])} of them, {stored:.2f} bits each ({needed:.2f} at least)"]
 
 
 def departure_lines(departures: Sequence[Mapping[str, Any]]) -> list[str]:

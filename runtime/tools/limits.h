@@ -27,7 +27,7 @@ static double core_hertz(void) {
             rate = 10.0;
 #endif
         }
-        rate *= TURNS / (port_seconds() - start);
+        rate *= (double)TURNS / (port_seconds() - start);
         if (rate > best) best = rate;
     }
     return best;
