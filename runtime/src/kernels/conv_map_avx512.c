@@ -221,18 +221,19 @@ QD_AVX512_INLINE void run_bands(const int BITS, const int Q, const group *g, qd_
     patch t;
     prepare(BITS, Q, g, rows, columns, column_words, &t);
     for (size_t i = 0; i < n;) {
-        const uint8_t *first = m->in + (((y * m->stride_h + rows.from - m->top) * m->w - m->left) * m->pixel + left + x * step);
+        /* An offset, not a pointer: what leads from a row to the next may go back, which only wraps. */
+        size_t first = ((y * m->stride_h + rows.from - m->top) * m->w - m->left) * m->pixel + left + x * step;
         const uint8_t *in[TILE];
         size_t pixel[TILE], take = n - i < 3 ? 1 : n - i < TILE ? n - i : TILE;
         if (columns.end - x >= TILE) { /* side by side, the most common */
             _Pragma("GCC unroll 6") for (size_t p = 0; p < TILE; p++) {
-                in[p] = first + p * step;
+                in[p] = m->in + (first + p * step);
                 pixel[p] = y * m->out_w + x + p;
             }
             x += take;
         } else {
             for (size_t p = 0; p < TILE; p++) {
-                in[p] = first;
+                in[p] = m->in + first;
                 pixel[p] = y * m->out_w + x;
                 if (p + 1 >= take) continue; /* the last one again */
                 first += step;
