@@ -40,7 +40,6 @@ CODES: dict[str, tuple[Exit, str]] = {
     "QD0303": (Exit.UNDEPLOYABLE, "an accumulator could overflow"),
     "QD0304": (Exit.UNDEPLOYABLE, "a BatchNorm or PReLU holds NaN, Inf or a negative variance"),
     "QD0305": (Exit.UNDEPLOYABLE, "weights are not the integers that they must be"),
-    "QD0306": (Exit.UNDEPLOYABLE, "an activation function takes a value that cannot be packed"),
     "QD0307": (Exit.UNDEPLOYABLE, "a reduction runs over floats"),
     "QD0308": (Exit.UNDEPLOYABLE, "the input description is missing or does not fit the model"),
     "QD0309": (Exit.UNDEPLOYABLE, "an activation function is not monotone over its accumulators"),

@@ -66,10 +66,10 @@ def _scale_before(reduction: ir.Node) -> ir.Node | None:
     if node is None or not is_op(node, "Scale", domain=DOMAIN):
         return None
     factor = constant(node.inputs[1])
-    ranges = analyse(reduction.graph)  # type: ignore[arg-type]
-    if factor is None or not bool(np.all(factor == factor.flat[0])) or factor.flat[0] <= 0 or node.inputs[0] not in ranges:
+    if factor is None or not bool(np.all(factor == factor.flat[0])) or factor.flat[0] <= 0:
         return None
-    return node
+    # Last, since it walks over the whole graph.
+    return node if node.inputs[0] in analyse(reduction.graph) else None  # type: ignore[arg-type]
 
 
 def _copy_without(graph: ir.Graph, value: ir.Value, scale: ir.Node) -> ir.Value:

@@ -7,7 +7,7 @@
 
 #include <arm_neon.h>
 
-#include "qd_kernel.h"
+#include "specialise.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -99,23 +99,13 @@ INLINE void block(const int P, const int Q, const uint8_t *weights, const uint8_
     EACH_PIXEL(FINISH)
 }
 
+#define BLOCK32(P) block(P, 2, weights, patch, patch_stride, runs, n_runs, bits, acc, acc_stride)
+#define BLOCK16(P) block(P, 1, weights, patch, patch_stride, runs, n_runs, bits, acc, acc_stride)
+
 void qd_conv_bits_neon(const uint8_t *weights, size_t lanes, const uint8_t *patch, size_t patch_stride, size_t pixels,
                        const qd_run_span *runs, size_t n_runs, int32_t bits, int32_t *acc, size_t acc_stride) {
-    if (lanes == 32) {
-        switch (pixels) {
-        case 1: block(1, 2, weights, patch, patch_stride, runs, n_runs, bits, acc, acc_stride); break;
-        case 2: block(2, 2, weights, patch, patch_stride, runs, n_runs, bits, acc, acc_stride); break;
-        case 3: block(3, 2, weights, patch, patch_stride, runs, n_runs, bits, acc, acc_stride); break;
-        default: block(4, 2, weights, patch, patch_stride, runs, n_runs, bits, acc, acc_stride); break;
-        }
-    } else {
-        switch (pixels) {
-        case 1: block(1, 1, weights, patch, patch_stride, runs, n_runs, bits, acc, acc_stride); break;
-        case 2: block(2, 1, weights, patch, patch_stride, runs, n_runs, bits, acc, acc_stride); break;
-        case 3: block(3, 1, weights, patch, patch_stride, runs, n_runs, bits, acc, acc_stride); break;
-        default: block(4, 1, weights, patch, patch_stride, runs, n_runs, bits, acc, acc_stride); break;
-        }
-    }
+    if (lanes == 32) QD_EACH_PIXELS(pixels, BLOCK32);
+    else QD_EACH_PIXELS(pixels, BLOCK16);
 }
 
 #else

@@ -4,7 +4,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "qd_kernel.h"
+#include "specialise.h"
 
 #define TARGET __attribute__((target("avx2")))
 #define INLINE static inline __attribute__((always_inline, target("avx2")))
@@ -34,14 +34,11 @@ INLINE void block(const int P, const int8_t *weights, size_t pairs, const int16_
     if (P > 3) _mm256_storeu_si256((__m256i *)(void *)(acc + 3 * acc_stride), c3);
 }
 
+#define BLOCK(P) block(P, weights, pairs, patch, patch_stride, acc, acc_stride)
+
 TARGET void qd_conv_int8_avx2(const int8_t *weights, size_t pairs, const int16_t *patch, size_t patch_stride,
                               size_t pixels, int32_t *acc, size_t acc_stride) {
-    switch (pixels) {
-    case 1: block(1, weights, pairs, patch, patch_stride, acc, acc_stride); break;
-    case 2: block(2, weights, pairs, patch, patch_stride, acc, acc_stride); break;
-    case 3: block(3, weights, pairs, patch, patch_stride, acc, acc_stride); break;
-    default: block(4, weights, pairs, patch, patch_stride, acc, acc_stride); break;
-    }
+    QD_EACH_PIXELS(pixels, BLOCK);
 }
 
 #else

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "avx512.h"
+#include "specialise.h"
 
 /* Two pairs: the first in the lower eight lanes, the second in the upper. */
 QD_AVX512_INLINE __m512i pairs_at(const int16_t *x, size_t pair) {
@@ -47,14 +48,11 @@ QD_AVX512_INLINE void block(const int P, const int8_t *weights, size_t pairs, co
     if (P > 3) FINISH(3);
 }
 
+#define BLOCK(P) block(P, weights, pairs, patch, patch_stride, acc, acc_stride)
+
 QD_AVX512_TARGET void qd_conv_int8_avx512(const int8_t *weights, size_t pairs, const int16_t *patch, size_t patch_stride,
                                           size_t pixels, int32_t *acc, size_t acc_stride) {
-    switch (pixels) {
-    case 1: block(1, weights, pairs, patch, patch_stride, acc, acc_stride); break;
-    case 2: block(2, weights, pairs, patch, patch_stride, acc, acc_stride); break;
-    case 3: block(3, weights, pairs, patch, patch_stride, acc, acc_stride); break;
-    default: block(4, weights, pairs, patch, patch_stride, acc, acc_stride); break;
-    }
+    QD_EACH_PIXELS(pixels, BLOCK);
 }
 
 #else

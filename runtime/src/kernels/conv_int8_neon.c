@@ -3,7 +3,7 @@
 
 #include <arm_neon.h>
 
-#include "qd_kernel.h"
+#include "specialise.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -40,14 +40,11 @@ INLINE void block(const int P, const int8_t *weights, size_t pairs, const int16_
     if (P > 3) FINISH(3);
 }
 
+#define BLOCK(P) block(P, weights, pairs, patch, patch_stride, acc, acc_stride)
+
 void qd_conv_int8_neon(const int8_t *weights, size_t pairs, const int16_t *patch, size_t patch_stride, size_t pixels,
                        int32_t *acc, size_t acc_stride) {
-    switch (pixels) {
-    case 1: block(1, weights, pairs, patch, patch_stride, acc, acc_stride); break;
-    case 2: block(2, weights, pairs, patch, patch_stride, acc, acc_stride); break;
-    case 3: block(3, weights, pairs, patch, patch_stride, acc, acc_stride); break;
-    default: block(4, weights, pairs, patch, patch_stride, acc, acc_stride); break;
-    }
+    QD_EACH_PIXELS(pixels, BLOCK);
 }
 
 #else

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "avx512.h"
+#include "specialise.h"
 
 QD_AVX512_INLINE __mmask16 plane_at(const uint8_t *w) {
     uint16_t both;
@@ -62,21 +63,10 @@ QD_AVX512_INLINE void block(const size_t P, const uint8_t *weights, const qd_sma
 }
 
 #define BLOCK(P, form) block(P, weights, form, pairs, patch, patch_stride, pixels, acc, acc_stride)
-#define FORMS(P)                                               \
-    switch (form) {                                            \
-    case QD_SMALL_BITS: BLOCK(P, QD_SMALL_BITS); break;        \
-    case QD_SMALL_TRITS: BLOCK(P, QD_SMALL_TRITS); break;      \
-    case QD_SMALL_MASKS: BLOCK(P, QD_SMALL_MASKS); break;      \
-    default: BLOCK(P, QD_SMALL_INT4); break;                   \
-    }
 
 QD_AVX512_TARGET void qd_conv_small_avx512(const uint8_t *weights, qd_small_form form, size_t pairs, const int16_t *patch,
                                            size_t patch_stride, size_t pixels, int32_t *acc, size_t acc_stride) {
-    if (pixels == 1) {
-        FORMS(1)
-    } else {
-        FORMS(4)
-    }
+    QD_EACH_SMALL(pixels, form, BLOCK);
 }
 
 #else

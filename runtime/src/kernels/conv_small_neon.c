@@ -3,7 +3,7 @@
 
 #include <arm_neon.h>
 
-#include "qd_kernel.h"
+#include "specialise.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -53,21 +53,10 @@ INLINE void block(const size_t P, const uint8_t *weights, const qd_small_form fo
 }
 
 #define BLOCK(P, form) block(P, weights, form, pairs, patch, patch_stride, pixels, acc, acc_stride)
-#define FORMS(P)                                               \
-    switch (form) {                                            \
-    case QD_SMALL_BITS: BLOCK(P, QD_SMALL_BITS); break;        \
-    case QD_SMALL_TRITS: BLOCK(P, QD_SMALL_TRITS); break;      \
-    case QD_SMALL_MASKS: BLOCK(P, QD_SMALL_MASKS); break;      \
-    default: BLOCK(P, QD_SMALL_INT4); break;                   \
-    }
 
 void qd_conv_small_neon(const uint8_t *weights, qd_small_form form, size_t pairs, const int16_t *patch, size_t patch_stride,
                         size_t pixels, int32_t *acc, size_t acc_stride) {
-    if (pixels == 1) {
-        FORMS(1)
-    } else {
-        FORMS(4)
-    }
+    QD_EACH_SMALL(pixels, form, BLOCK);
 }
 
 #else
