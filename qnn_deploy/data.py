@@ -17,6 +17,7 @@ import os
 import pickle
 import sys
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 
 from qnn_deploy.cache import cache_folder
 from qnn_deploy.errors import QnnDeployError, UserError
+from qnn_deploy.files import move
 
 CIFAR10_HELP = (
     "get cifar-10-python.tar.gz (MD5 c58f30108f718f92721af3b95e74349a) from the CIFAR-10 page of its author, Alex Krizhevsky,"
@@ -201,25 +203,36 @@ def _cifar10(path: Path, split: str) -> Dataset:
             return _cifar10_batches(lambda name: names[name](), "test_batch" in names, split, path)
         return _class_folders(path / split, "CIFAR-10 (class folders)")
     cache = _cache(path)
-    if not cache.exists():
+    found = _read_cache(cache, split)
+    if found is None:
         try:
             with tarfile.open(path) as archive:
-                arrays = _cifar10_archive(archive, path)
+                arrays: dict[str, NDArray[Any]] = _cifar10_archive(archive, path)
         except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error) as error:
             raise UserError("QD0203", f"the archive is damaged: {error}", where=str(path), help=CIFAR10_HELP) from error
         temporary = cache.with_name(f".{cache.stem}.{os.getpid()}.npz")
         try:
             np.savez(temporary, **arrays)  # type: ignore[arg-type]
-            os.replace(temporary, cache)
+            move(temporary, cache)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise UserError("QD0105", f"cannot write the cache: {error.strerror}", where=str(cache)) from error
-    with np.load(cache) as arrays:
-        name = "CIFAR-10 (JPEG copy)" if bool(arrays["lossy"]) else "CIFAR-10"
-        return Dataset(arrays[f"{split}_images"], arrays[f"{split}_labels"], name)
+            help = "make room, or set XDG_CACHE_HOME to a folder that can be written"
+            raise UserError("QD0105", f"cannot write the cache: {error.strerror}", where=str(cache), help=help) from error
+        found = arrays["lossy"], arrays[f"{split}_images"], arrays[f"{split}_labels"]
+    lossy, images, labels = found
+    return Dataset(images, labels, "CIFAR-10 (JPEG copy)" if bool(lossy) else "CIFAR-10")
 
 
-def _cifar10_archive(archive: tarfile.TarFile, path: Path) -> dict[str, NDArray[np.generic]]:
+def _read_cache(cache: Path, split: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None:
+    """``lossy``, images and labels that were kept in ``cache``; None where there is no such file, or a damaged one."""
+    try:
+        with np.load(cache) as arrays:
+            return arrays["lossy"], arrays[f"{split}_images"], arrays[f"{split}_labels"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def _cifar10_archive(archive: tarfile.TarFile, path: Path) -> dict[str, NDArray[Any]]:
     members = {member.name.removeprefix("./"): member for member in archive.getmembers() if member.isfile()}
     batches = {Path(name).name: member for name, member in members.items() if "batch" in Path(name).name}
 
@@ -228,7 +241,7 @@ def _cifar10_archive(archive: tarfile.TarFile, path: Path) -> dict[str, NDArray[
         assert stream is not None
         return stream.read()
 
-    result: dict[str, NDArray[np.generic]] = {"lossy": np.array(not batches)}
+    result: dict[str, NDArray[Any]] = {"lossy": np.array(not batches)}
     for split in ("train", "test"):
         if batches:
             with_pickle = "test_batch" in batches

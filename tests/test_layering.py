@@ -71,6 +71,16 @@ def test_only_the_command_line_prints_or_exits() -> None:
         assert "sys.exit" not in path.read_text(), path
 
 
+@pytest.mark.parametrize("path", [*modules(), *sorted((ROOT / "tools").glob("*.py"))], ids=lambda path: str(path.relative_to(ROOT)))
+def test_renames_are_made_where_they_are_flushed(path: Path) -> None:
+    if path == PACKAGE / "files.py":
+        return
+    for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("rename", "renames", "replace"):
+            text_or_record = len(call.args) == 2 or call.keywords  # str.replace, dataclasses.replace
+            assert text_or_record and not ast.unparse(call.func).startswith(("os.", "shutil.")), f"line {call.lineno}: see files.move"
+
+
 @pytest.mark.parametrize("path", sorted((RUNTIME / "src").rglob("*.[ch]")), ids=lambda path: path.name)
 def test_the_library_neither_allocates_nor_prints(path: Path) -> None:
     assert not re.findall(r"\b(?:malloc|calloc|realloc|free|printf|fprintf|puts|abort|exit)\s*\(", uncommented(path))

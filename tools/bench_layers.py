@@ -132,7 +132,9 @@ def main() -> int:
     options = parser.parse_args()
     rows = measure(options.runs, tuple(filter(None, options.kernels.split(","))), not options.no_peers)
     if options.json:
-        options.json.write_text(json.dumps({"schema_version": 1, "rows": rows}, indent=1) + "\n")
+        from qnn_deploy.files import write_whole
+
+        write_whole(options.json, (json.dumps({"schema_version": 1, "rows": rows}, indent=1) + "\n").encode())
     return 0
 
 

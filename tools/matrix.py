@@ -64,6 +64,7 @@ def table(cells: dict[str, dict[str, dict[str, Any]]], precisions: list[str], ab
 
 
 def main() -> int:
+    from qnn_deploy.files import write_whole
     from tests.networks.cells import cell, quick
     from tests.networks.zoo import NETWORKS, PRECISIONS
 
@@ -104,9 +105,7 @@ def main() -> int:
         print(f"{note} {network} {precision}: {text(result)}", file=sys.stderr, flush=True)
         content = json.dumps({"schema_version": 1, **about, "cells": cells}, indent=1) + "\n"
         for path, data in ((file, content), (arguments.out, table(cells, precisions, about))):
-            fresh = path.with_name(path.name + ".new")
-            fresh.write_text(data)
-            fresh.replace(path)
+            write_whole(path, data.encode())
     return int(any(sum(result.get("bits", {}).values()) for row in cells.values() for result in row.values()))
 
 

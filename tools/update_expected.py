@@ -14,6 +14,7 @@ from typing import Any
 
 from qnn_deploy.data import load
 from qnn_deploy.emit.qdm import encode
+from qnn_deploy.files import write_whole
 from qnn_deploy.frontend import load_model
 from qnn_deploy.nn.truth import logits
 from qnn_deploy.passes.pipeline import lower
@@ -43,7 +44,7 @@ def main() -> None:
     for name in sys.argv[1:]:
         folder = Path(name)
         expected = {"schema_version": 1, **evaluated(folder), **compiled(folder)}
-        (folder / "expected.json").write_text(json.dumps(expected, indent=2) + "\n")
+        write_whole(folder / "expected.json", (json.dumps(expected, indent=2) + "\n").encode())
         print(f"{folder.name}: {expected['correct']} of {expected['images']} ({expected['data']}), {expected['qdm_bytes']} bytes")
 
 

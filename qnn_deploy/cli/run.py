@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from qnn_deploy.cli._console import json_option, show, show_json
 from qnn_deploy.errors import UserError
+from qnn_deploy.files import write_whole
 
 
 @click.command("run")
@@ -29,11 +31,9 @@ def command(name: str, source: str, out: str | None, target: str | None, runner:
     images = read_input(Path(source))
     logits = api.run(name, images, target=target, runner=runner, kernels=kernels)
     if out is not None:
-        try:
-            with Path(out).open("wb") as stream:
-                np.save(stream, logits)
-        except OSError as error:
-            raise UserError("QD0105", f"cannot write the logits: {error.strerror}", where=out) from error
+        stream = io.BytesIO()
+        np.save(stream, logits)
+        write_whole(Path(out), stream.getvalue())
     # Stable, so that a tie goes to the lowest class.
     order = np.argsort(-logits, axis=1, kind="stable")
     if as_json:

@@ -1,9 +1,8 @@
-"""A build directory appears whole or not at all: it is written beside its place and renamed."""
+"""A build directory appears whole or not at all: it is written beside its place, flushed to the disk and renamed."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from qnn_deploy.emit import manifest
 from qnn_deploy.errors import UserError
+from qnn_deploy.files import make_folder, move
 
 
 def check_replaceable(out: Path) -> None:
@@ -43,7 +43,7 @@ def replacing(out: Path) -> Iterator[Path]:
     out = out.absolute()
     scratch: Path | None = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(out.parent)
         scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
         fresh = scratch / "new"
         fresh.mkdir()
@@ -51,8 +51,8 @@ def replacing(out: Path) -> Iterator[Path]:
         check_replaceable(out)
         if out.exists():
             # Two renames: the earlier build is out of the way only once the new one is complete.
-            out.rename(scratch / "old")
-        os.replace(fresh, out)
+            move(out, scratch / "old")
+        move(fresh, out)
     except OSError as error:
         raise UserError("QD0105", f"cannot write the output: {error.strerror or error}", where=str(error.filename or out)) from error
     finally:

@@ -18,7 +18,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn_deploy.errors import QnnDeployError, UserError
+from qnn_deploy.files import write_whole
 from qnn_deploy.nn.architectures import ARCHITECTURES
 from qnn_deploy.nn.layers import QuantLayer, fold
 
@@ -56,7 +56,7 @@ class CheckpointInfo:
 def save(path: Path, model: nn.Module, architecture: str, arguments: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
     """Write ``model``, folded, to ``path`` and return the digest. ``model`` itself is not changed.
 
-    The file appears whole or not at all: it is written under a temporary name and renamed.
+    The file appears whole or not at all, and the same contents give the same bytes.
 
     Raises:
         UserError: QD0105 where the file cannot be written, QD0106 for arguments or meta that are not plain values.
@@ -74,15 +74,9 @@ def save(path: Path, model: nn.Module, architecture: str, arguments: Mapping[str
         "meta": meta,
         "sha256": digest,
     }
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(contents, temporary)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
-        raise UserError("QD0105", f"cannot write the checkpoint: {error}", where=str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    stream = io.BytesIO()  # given a path, torch would write its name into the file
+    torch.save(contents, stream)
+    write_whole(Path(path), stream.getvalue())
     return digest
 
 

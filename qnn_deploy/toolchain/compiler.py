@@ -7,7 +7,6 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
-import os
 import shlex
 import shutil
 import subprocess
@@ -17,7 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from qnn_deploy.cache import cache_folder
-from qnn_deploy.errors import ToolchainError
+from qnn_deploy.errors import ToolchainError, UserError
+from qnn_deploy.files import make_folder, move
 from qnn_deploy.targets import Target
 
 PROGRAMS = ("qd_run", "qd_bench")
@@ -101,7 +101,7 @@ def build_program(program: str, target: Target, compiler: Compiler | None = None
 
     Raises:
         ToolchainError: QD0401 where no compiler is found; QD0402 with the compiler's first lines where it fails,
-            or where it makes code for another kind of machine.
+            or where it makes code for another kind of machine. UserError: QD0105 where the cache cannot be written.
     """
     compiler = compiler or find_compiler()
     root = runtime_folder()
@@ -109,26 +109,33 @@ def build_program(program: str, target: Target, compiler: Compiler | None = None
     key = hashlib.sha256("\0".join([_sources_key(root), program, compiler.version, *compiler.command[-2:], *flags]).encode()).hexdigest()[
         :24
     ]
-    folder = cache_folder("bin") / key
-    result = folder / program
-    if result.exists():
-        return result
-    # Relative paths from the runtime's folder: the code does not depend on where the project lies.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as scratch:
-        made = Path(scratch) / program
-        command = [*compiler.command, *flags, "-Iinclude", "-Isrc", "-o", str(made), *sources(root, program), "-lm", "-pthread"]
+    result = cache_folder("bin") / key / program
+    if not result.exists():
         try:
-            run = subprocess.run(command, cwd=root, capture_output=True, text=True, errors="replace", timeout=1800)
-        except (OSError, subprocess.SubprocessError) as error:
-            raise ToolchainError("QD0402", f"the compiler did not run: {error}", where=shlex.join(compiler.command)) from error
-        if run.returncode != 0:
-            lines = [line for line in run.stderr.splitlines() if line.strip()]
-            text = "\n".join(lines[:6]) or f"exit status {run.returncode}"
-            raise ToolchainError("QD0402", f"{program} for {target.name} does not compile:\n{text}", where=shlex.join(compiler.command))
-        _check_machine(made, target, compiler)
-        folder.mkdir(exist_ok=True)
-        os.replace(made, result)
+            with tempfile.TemporaryDirectory(dir=result.parents[1], prefix=".tmp-") as scratch:
+                made = Path(scratch) / program
+                _compile(root, program, target, compiler, made)
+                make_folder(result.parent)
+                move(made, result)
+        except OSError as error:
+            help = "make room, or set XDG_CACHE_HOME to a folder that can be written"
+            raise UserError("QD0105", f"cannot write the cache: {error.strerror}", where=str(result), help=help) from error
     return result
+
+
+def _compile(root: Path, program: str, target: Target, compiler: Compiler, made: Path) -> None:
+    """Compile ``program`` from the runtime's folder ``root``, by relative paths: the code does not depend on where the project lies."""
+    flags = compiler.flags(target)
+    command = [*compiler.command, *flags, "-Iinclude", "-Isrc", "-o", str(made), *sources(root, program), "-lm", "-pthread"]
+    try:
+        run = subprocess.run(command, cwd=root, capture_output=True, text=True, errors="replace", timeout=1800)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ToolchainError("QD0402", f"the compiler did not run: {error}", where=shlex.join(compiler.command)) from error
+    if run.returncode != 0:
+        lines = [line for line in run.stderr.splitlines() if line.strip()]
+        text = "\n".join(lines[:6]) or f"exit status {run.returncode}"
+        raise ToolchainError("QD0402", f"{program} for {target.name} does not compile:\n{text}", where=shlex.join(compiler.command))
+    _check_machine(made, target, compiler)
 
 
 def _check_machine(path: Path, target: Target, compiler: Compiler) -> None:

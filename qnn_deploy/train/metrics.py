@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from qnn_deploy.errors import UserError
+from qnn_deploy.files import write_whole
 from qnn_deploy.nn.layers import QuantLayer
-from qnn_deploy.train.files import write_whole
 
 Row = dict[str, Any]
 """The metrics of one epoch, in the order of `COLUMNS`; None for what the model does not have."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from qnn_deploy.errors import UserError, unknown
+from qnn_deploy.files import write_whole
 from qnn_deploy.nn.anneal import read_schedule
 from qnn_deploy.train import toml_writer
 from qnn_deploy.train.clipping import read_clip
 from qnn_deploy.train.distill import read_distill
-from qnn_deploy.train.files import write_whole
 from qnn_deploy.train.lr_schedules import IN_EPOCHS, LR_SCHEDULES
 from qnn_deploy.train.optimizers import read_optimizer
 from qnn_deploy.train.spec import resolve, typed

@@ -8,10 +8,10 @@ from typing import Any
 
 from qnn_deploy import data
 from qnn_deploy.errors import UserError
+from qnn_deploy.files import make_folder, write_whole
 from qnn_deploy.nn import checkpoint
 from qnn_deploy.train.check import check_data, check_recipe
 from qnn_deploy.train.evaluation import count_correct
-from qnn_deploy.train.files import write_whole
 from qnn_deploy.train.loop import Progress, Report, train
 from qnn_deploy.train.recipe import Recipe, plain, read_recipe
 
@@ -70,7 +70,7 @@ def run_recipe(
     train_set, test_set = data.load(recipe.data, "train"), data.load(recipe.data, "test")
     check_data(recipe, network, train_set, test_set)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
     except OSError as error:
         raise UserError("QD0105", f"cannot make the output directory: {error.strerror}", where=str(out)) from error
     model = train(recipe, train_set, test_set, out, resume=resume, report=report, progress=progress)

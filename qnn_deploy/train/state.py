@@ -16,7 +16,7 @@ import torch
 
 from qnn_deploy.data import Dataset
 from qnn_deploy.errors import UserError
-from qnn_deploy.train.files import write_whole
+from qnn_deploy.files import write_whole
 from qnn_deploy.train.recipe import FREE_ON_RESUME, Recipe, make_recipe, plain
 
 FILE = "last.pt"

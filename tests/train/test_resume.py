@@ -186,7 +186,7 @@ def test_a_full_disk_leaves_the_last_good_state(cut: Path, tmp_path: Path, monke
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("qnn_deploy.train.files.os.fsync", full)
+    monkeypatch.setattr("qnn_deploy.files.os.fsync", full)
     with pytest.raises(UserError) as caught:
         run(recipe(), folder, resume=True)
     assert caught.value.code == "QD0105" and "No space left" in caught.value.message

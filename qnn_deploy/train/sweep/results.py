@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qnn_deploy.errors import UserError
-from qnn_deploy.train.files import write_whole
+from qnn_deploy.files import write_whole
 from qnn_deploy.train.sweep.plan import SORTS, Trial
 from qnn_deploy.train.sweep.trial import Row
 

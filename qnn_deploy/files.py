@@ -1,0 +1,68 @@
+"""Files and folders that appear whole or not at all, also after a power cut: what is new is flushed to the disk before it gets its name.
+
+Whatever the package keeps is renamed here: `tests/test_layering.py` finds a rename elsewhere, `tests/test_files.py` one without its flush.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from qnn_deploy.errors import UserError
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` through a temporary name; what was there stays until the new file is on the disk.
+
+    Raises:
+        UserError: QD0105 where it cannot be written (no space left, no such folder); the file that was there is intact.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        move(temporary, path)
+    except OSError as error:
+        kept = f"{path.name} is as it was before" if path.exists() else ""
+        raise UserError("QD0105", f"cannot write: {error.strerror}", where=str(path), help=kept) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def move(source: Path, target: Path) -> None:
+    """Give ``source``, a file or a folder on the same disk, the name ``target``, with its content and its name flushed to the disk.
+
+    Raises:
+        OSError: where one of the steps fails; ``target`` is then what it was, or all of ``source``.
+    """
+    _flush_all(source)
+    os.replace(source, target)
+    _flush(target.parent)  # the rename itself
+
+
+def make_folder(path: Path) -> None:
+    """Make ``path`` and the folders above it, where they are missing, on the disk too.
+
+    Raises:
+        OSError: where one cannot be made.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        _flush(folder.parent)
+
+
+def _flush_all(path: Path) -> None:
+    if path.is_dir():
+        for child in path.iterdir():
+            _flush_all(child)
+    _flush(path)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
