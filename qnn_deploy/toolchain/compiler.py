@@ -86,7 +86,8 @@ def sources(root: Path, program: str) -> list[str]:
 
 
 @functools.cache
-def _sources_key(root: Path) -> str:
+def sources_key(root: Path) -> str:
+    """Digest of all C sources under ``root``, for caches of what is compiled from them."""
     digest = hashlib.sha256()
     folders = ("include", "src", "port", "tools")
     files = sorted(p for folder in folders for p in (root / folder).rglob("*") if p.suffix in (".c", ".h", ".def"))
@@ -106,7 +107,7 @@ def build_program(program: str, target: Target, compiler: Compiler | None = None
     compiler = compiler or find_compiler()
     root = runtime_folder()
     flags = compiler.flags(target)
-    key = hashlib.sha256("\0".join([_sources_key(root), program, compiler.version, *compiler.command[-2:], *flags]).encode()).hexdigest()[
+    key = hashlib.sha256("\0".join([sources_key(root), program, compiler.version, *compiler.command[-2:], *flags]).encode()).hexdigest()[
         :24
     ]
     result = cache_folder("bin") / key / program
