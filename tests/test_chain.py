@@ -29,7 +29,7 @@ from qnn_deploy.passes.pipeline import Lowered, lower  # noqa: E402
 from qnn_deploy.plan import plan  # noqa: E402
 from qnn_deploy.targets import find_target  # noqa: E402
 from qnn_deploy.toolchain.compiler import build_program  # noqa: E402
-from qnn_deploy.toolchain.runner import LocalRunner  # noqa: E402
+from qnn_deploy.toolchain.runner import LocalRunner, available_kernels  # noqa: E402
 from tests.nn._networks import QUANTISED, SMALL, network, pixels, slope_net  # noqa: E402
 from tests.nn._operator_networks import OPERATORS, operator_network  # noqa: E402
 
@@ -111,9 +111,11 @@ def _compiled_forms(model: ir.Model, x: torch.Tensor, expected: np.ndarray) -> L
 
     packed = encode_qdm(plan(lowered.model))
     target = find_target("host")
-    assert len(target.kernels) >= 2, "this machine has no SIMD family: the chain would be incomplete"
-    for kernels in target.kernels:
-        predict = predict_qdm(LocalRunner("host"), build_program("qd_run", target), packed, kernels)
+    runner, program = LocalRunner("host"), build_program("qd_run", target)
+    families = available_kernels(runner, program)
+    assert len(families) >= 2, "this machine has no SIMD family: the chain would be incomplete"
+    for kernels in families:
+        predict = predict_qdm(runner, program, packed, kernels)
         assert same_bits(predict(x.numpy()), expected), kernels
     return lowered
 

@@ -24,7 +24,7 @@ from qnn_deploy.passes.pipeline import EXACT
 from qnn_deploy.plan import plan
 from qnn_deploy.targets import find_target
 from qnn_deploy.toolchain.compiler import build_program
-from qnn_deploy.toolchain.runner import LocalRunner
+from qnn_deploy.toolchain.runner import LocalRunner, available_kernels
 from tests.passes._graphs import networks
 
 MORE = int(os.environ.get("QNN_DEPLOY_EXAMPLES", "0"))
@@ -99,7 +99,7 @@ def test_onnx_and_c_give_the_reference() -> None:
             refused[reason(errors)] += 1
             return
         assert same_bits(predict_onnx(encode_onnx(model))(x), expected), f"ONNX Runtime differs:\n{text}"
-        for kernels in target.kernels:
+        for kernels in available_kernels(runner, program):
             assert same_bits(predict_qdm(runner, program, packed, kernels)(x), expected), f"{kernels} kernels differ:\n{text}"
 
     check()

@@ -20,7 +20,7 @@ from qnn_deploy.passes.pipeline import EXACT
 from qnn_deploy.plan import plan
 from qnn_deploy.targets import find_target
 from qnn_deploy.toolchain.compiler import build_program
-from qnn_deploy.toolchain.runner import LocalRunner
+from qnn_deploy.toolchain.runner import LocalRunner, available_kernels
 from tests.passes._text import l1
 
 ROOT = Path(__file__).parents[1]
@@ -96,8 +96,9 @@ def _in_c(text: str, constants: dict[str, np.ndarray], x: np.ndarray) -> np.ndar
         make()(model)
     assert run(model, x).tobytes() == expected.tobytes()
     target, packed = find_target("host"), encode(plan(model))
-    for kernels in target.kernels:
-        found = predict_qdm(LocalRunner("host"), build_program("qd_run", target), packed, kernels)(x)
+    runner, program = LocalRunner("host"), build_program("qd_run", target)
+    for kernels in available_kernels(runner, program):
+        found = predict_qdm(runner, program, packed, kernels)(x)
         assert found.tobytes() == expected.tobytes(), kernels
     return expected
 

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Networks x precisions, each on its whole chain: `python3 tools/matrix.py [--quick] [--network N] [--precision P] [-o docs/matrix.md]`.
+"""Networks x precisions, each on its whole chain: `python3 tools/matrix.py [--pairs | --quick] [--network N] [--precision P] [-o FILE]`.
+
+With ``--pairs`` every kind of weights meets every kind of activations, in two networks (docs/pairs.md).
 
 Every cell is the number of bits that differ from torch ``eval()`` over 256 random and 64 adversarial inputs for each of 3 seeds (of weights
 and inputs), summed over: the deploy form in torch, the ONNX file on stock ONNX Runtime, the C reference kernels and each SIMD family of
@@ -41,7 +43,8 @@ def table(cells: dict[str, dict[str, dict[str, Any]]], precisions: list[str], ab
         f"{about['adversarial']} adversarial inputs",
         f"for each of {about['seeds']} seeds; weights random, BatchNorm statistics hard (`tests/networks/zoo.py`). The JSON beside",
         "this page has every form's own number.",
-        "w1: binary weights, wT: ternary (TTQ: two scales), a1: signs, aT: ternary, aN: N bits, s: signed.",
+        "w1: binary weights (xnor: a scale for each channel), wT: ternary (TTQ: two scales), wN: N bits; a1: signs, aT: ternary,",
+        "aN: N bits, s: signed.",
         "",
         "| network | " + " | ".join(precisions) + " |",
         "|---|" + "---|" * len(precisions),
@@ -66,16 +69,19 @@ def table(cells: dict[str, dict[str, dict[str, Any]]], precisions: list[str], ab
 def main() -> int:
     from qnn_deploy.files import write_whole
     from tests.networks.cells import cell, quick
-    from tests.networks.zoo import NETWORKS, PRECISIONS
+    from tests.networks.precisions import PAIRED, PAIRS, PRECISIONS
+    from tests.networks.zoo import NETWORKS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one seed, 16 + 16 inputs, no emulation, a diagonal of the matrix; no file")
     parser.add_argument("--network", choices=NETWORKS, action="append", help="only this one; may be given several times")
-    parser.add_argument("--precision", choices=PRECISIONS, action="append", help="only this one; may be given several times")
+    parser.add_argument("--precision", choices=PRECISIONS | PAIRS, action="append", help="only this one; may be given several times")
     parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("-o", "--out", type=Path, default=ROOT / "docs" / "matrix.md")
+    parser.add_argument("--pairs", action="store_true", help=f"all pairs of weights and activations, in {' and '.join(PAIRED)}")
+    parser.add_argument("-o", "--out", type=Path, help="docs/matrix.md, or docs/pairs.md")
     arguments = parser.parse_args()
-    networks, precisions = arguments.network or list(NETWORKS), arguments.precision or list(PRECISIONS)
+    networks = arguments.network or list(PAIRED if arguments.pairs else NETWORKS)
+    precisions = arguments.precision or list(PAIRS if arguments.pairs else PRECISIONS)
     if arguments.quick:
         bad = 0
         for network, precision in quick():
@@ -83,7 +89,8 @@ def main() -> int:
             print(f"{network} {precision}: {text(result)} {result.get('bits', result.get('refused'))}")
             bad += sum(result.get("bits", {}).values())
         return int(bad > 0)
-    file = arguments.out.with_suffix(".json")
+    out: Path = arguments.out or ROOT / "docs" / ("pairs.md" if arguments.pairs else "matrix.md")
+    file = out.with_suffix(".json")
     about = {
         "command": shlex.join(["python3", "tools/matrix.py", *sys.argv[1:]]),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
@@ -104,7 +111,7 @@ def main() -> int:
         note = f"[{number + 1}/{len(networks) * len(precisions)}] {time.monotonic() - start:.0f} s"
         print(f"{note} {network} {precision}: {text(result)}", file=sys.stderr, flush=True)
         content = json.dumps({"schema_version": 1, **about, "cells": cells}, indent=1) + "\n"
-        for path, data in ((file, content), (arguments.out, table(cells, precisions, about))):
+        for path, data in ((file, content), (out, table(cells, precisions, about))):
             write_whole(path, data.encode())
     return int(any(sum(result.get("bits", {}).values()) for row in cells.values() for result in row.values()))
 

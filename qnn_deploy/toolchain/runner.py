@@ -11,6 +11,7 @@ import functools
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -84,6 +85,22 @@ class SshRunner(Runner):
         text = result.stderr.strip().splitlines()
         help = f"`ssh {self.host} true` must work without a password"
         return ToolchainError("QD0403", f"ssh to {self.host} failed: {text[-1] if text else 'no message'}", help=help)
+
+
+@functools.cache
+def available_kernels(runner: Runner, program: Path) -> tuple[str, ...]:
+    """The kernel families of ``program`` (qd_run or qd_bench) that the machine behind ``runner`` has, the reference first.
+
+    Raises:
+        ToolchainError: QD0403 where the program does not run there.
+    """
+    with tempfile.TemporaryDirectory(prefix="qnn-deploy-") as folder:
+        (Path(folder) / "program").symlink_to(program.resolve())
+        result = runner.execute(Path(folder), ["program", "--version"])
+    _, found, families = result.stdout.partition(", kernels ")
+    if result.returncode != 0 or not found:
+        raise ToolchainError("QD0403", f"the program failed on {runner.name}: {result.stderr.strip() or result.stdout.strip()}")
+    return tuple(families.split())
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

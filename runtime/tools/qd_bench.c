@@ -21,7 +21,7 @@ static arguments parse(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i];
         if (strcmp(option, "--version") == 0) {
-            printf("qd_bench %s, format %d.%d\n", QD_RELEASE, QD_FORMAT_MAJOR, QD_FORMAT_MINOR);
+            print_version("qd_bench");
             exit(TOOL_OK);
         }
         if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {

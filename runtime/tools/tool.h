@@ -39,6 +39,15 @@ static qd_family family_of(const char *name) {
     die(TOOL_BAD_INPUT, "unknown kernels '%s' (auto, ref, avx2, avx512 or neon)", name);
 }
 
+/* Release, format, and the families that this machine has. */
+static void print_version(const char *tool) {
+    printf("%s %s, format %d.%d, kernels", tool, QD_RELEASE, QD_FORMAT_MAJOR, QD_FORMAT_MINOR);
+    for (int i = QD_REF; i < QD_FAMILY_COUNT; i++) {
+        if (qd_kernels_available((qd_family)i)) printf(" %s", family_names[i]);
+    }
+    putchar('\n');
+}
+
 /* A whole number in [low, high]; else ends the program. */
 static long number_of(const char *option, const char *text, long low, long high) {
     char *end;

@@ -22,8 +22,9 @@ from qnn_deploy.passes.pipeline import lower
 from qnn_deploy.plan import plan
 from qnn_deploy.targets import find_target
 from qnn_deploy.toolchain.compiler import build_program
-from qnn_deploy.toolchain.runner import find_runner
-from tests.networks.zoo import NETWORKS, PRECISIONS, inputs, make
+from qnn_deploy.toolchain.runner import available_kernels, find_runner
+from tests.networks.precisions import PRECISIONS
+from tests.networks.zoo import NETWORKS, inputs, make
 
 
 def cell(network: str, precision: str, seeds: int, random: int, adversarial: int, emulate: bool) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def _one(
     for name in ("host", *(["arm64"] if emulate else [])):
         target = find_target(name)
         runner, executable = find_runner(None, target), build_program("qd_run", target)
-        for kernels in target.kernels:
+        for kernels in available_kernels(runner, executable):
             yield f"C, {target.name} {kernels}", differing_bits(predict_qdm(runner, executable, packed, kernels)(x), expected)
 
 

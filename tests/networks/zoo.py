@@ -6,7 +6,6 @@ precision's. Weights are random, BatchNorm statistics hard: see `make`.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import torch
@@ -15,40 +14,11 @@ from torch import Tensor, nn
 
 from qnn_deploy.nn.architectures import ARCHITECTURES
 from qnn_deploy.nn.layers import GlobalSumPool2d, InputZero, QuantConv2d, QuantLinear
-from qnn_deploy.nn.quantizers import IntActivation, Spec, TTQWeight, activation_quantizer, weight_quantizer
+from qnn_deploy.nn.quantizers import IntActivation, TTQWeight, activation_quantizer, weight_quantizer
+from tests.networks.precisions import ALL, Precision
 from tests.nn._networks import hard_batch_norm, hard_slopes
 
 ZERO = (125, 123, 114)
-
-
-@dataclasses.dataclass(frozen=True)
-class Precision:
-    """Quantisers of the layers between the first and the last."""
-
-    weights: Spec
-    activations: Spec
-
-
-def _lsq(bits: int, signed: bool = False) -> Spec:
-    return {"name": "lsq", "bits": bits, "signed": signed, "step": 0.37}
-
-
-PRECISIONS: dict[str, Precision] = {
-    "w1 a1": Precision("binary", "sign"),
-    "w1-xnor a1": Precision("xnor", "sign"),
-    "wT a1": Precision("twn", "sign"),
-    "wT aT": Precision("fixed-threshold", "ternary"),
-    "w1 aT": Precision("binary", "ternary"),
-    "w1 a2": Precision("binary", _lsq(2)),
-    "wT a4": Precision("tga", _lsq(4)),
-    "w2 a3s": Precision({"name": "int", "bits": 2}, _lsq(3, signed=True)),
-    "w4 a4": Precision({"name": "int", "bits": 4}, _lsq(4)),
-    "w8 a1": Precision("int8", "sign"),
-    "w1 a8": Precision("xnor", "int8"),
-    "wTTQ a8": Precision("ttq", "int8"),
-    "w8 a8": Precision("int8", "int8"),
-    "wT a16": Precision("twn", "int16"),
-}
 
 
 def _act(precision: Precision, channels: int) -> nn.Module:
@@ -276,7 +246,7 @@ def make(network: str, precision: str, seed: int, width: int = 8) -> nn.Module:
     Scales of 8 and 16 bits leave the largest values to be clamped.
     """
     torch.manual_seed(seed)
-    model = hard_batch_norm(NETWORKS[network](PRECISIONS[precision], width), seed)
+    model = hard_batch_norm(NETWORKS[network](ALL[precision], width), seed)
     hard_slopes(model, seed)
     for module in model.modules():
         if isinstance(module, TTQWeight):

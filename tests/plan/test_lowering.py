@@ -15,7 +15,7 @@ from qnn_deploy.passes.pipeline import EXACT
 from qnn_deploy.plan import plan
 from qnn_deploy.targets import find_target
 from qnn_deploy.toolchain.compiler import build_program
-from qnn_deploy.toolchain.runner import LocalRunner
+from qnn_deploy.toolchain.runner import LocalRunner, available_kernels
 from tests.passes._text import l1
 
 RANDOM = np.random.default_rng(0)
@@ -33,9 +33,9 @@ def _check(body: str, dtype: str = "uint8", zero: int = 0) -> Program:
     for make, _ in EXACT:
         make()(model)
     program = plan(model)
-    target = find_target("host")
-    for kernels in target.kernels:
-        found = predict_qdm(LocalRunner("host"), build_program("qd_run", target), encode(program), kernels)(x)
+    runner, executable = LocalRunner("host"), build_program("qd_run", find_target("host"))
+    for kernels in available_kernels(runner, executable):
+        found = predict_qdm(runner, executable, encode(program), kernels)(x)
         assert found.tobytes() == expected.tobytes(), kernels
     return decode(encode(program))
 

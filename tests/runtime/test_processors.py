@@ -18,7 +18,7 @@ from qnn_deploy.passes.pipeline import lower  # noqa: E402
 from qnn_deploy.plan import plan  # noqa: E402
 from qnn_deploy.targets import Target, all_targets, find_target  # noqa: E402
 from qnn_deploy.toolchain.compiler import build_program  # noqa: E402
-from qnn_deploy.toolchain.runner import LocalRunner, find_emulator  # noqa: E402
+from qnn_deploy.toolchain.runner import LocalRunner, available_kernels, find_emulator  # noqa: E402
 from tests.nn._networks import PRELU, SMALL, network, pixels  # noqa: E402
 
 # No row of the table, for nobody deploys there: it is here because its bytes are the other way round.
@@ -48,5 +48,7 @@ def test_same_bits_on(target: Target, name: str, tmp_path: Path) -> None:
     host = predict_qdm(LocalRunner("host"), build_program("qd_run", find_target("host")), model, "ref")(images)
     assert host.tobytes() == expected.tobytes()
     program = build_program("qd_run", target)
+    runner = LocalRunner("qemu", (emulator,))
+    assert available_kernels(runner, program) == target.kernels
     for kernels in target.kernels:
-        assert predict_qdm(LocalRunner("qemu", (emulator,)), program, model, kernels)(images).tobytes() == expected.tobytes(), kernels
+        assert predict_qdm(runner, program, model, kernels)(images).tobytes() == expected.tobytes(), kernels
