@@ -109,6 +109,10 @@ def main() -> int:
         # Short forms of what docs/reliability.md reports.
         if shutil.which("clang"):
             steps.append(("mutants", [python, "tools/mutants.py"], None))
+        if all(shutil.which(name) for name in ("clang", "llvm-cov", "llvm-profdata")):
+            steps.append(("coverage", [python, "tools/coverage.py"], None))
+        else:
+            skipped.append(f"{'coverage':<22} not run: llvm-cov not found (apt install clang llvm)")
         for what in ("edits", "soak", "race"):
             steps.append((what, [python, "tools/stress.py", what], None))
         steps.append(("faults", [python, "tools/faults.py", "--kills", "5"], None))

@@ -1,5 +1,6 @@
 /* How libFuzzer changes .qdm files: also whole fields of the tables, and with a size and a checksum that are right again. */
 #include "../tests/writer.h"
+#include "qd_crc.h"
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed);
@@ -34,7 +35,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     }
     if (size >= HEADER && size <= UINT32_MAX && next(&state) % 32) {
         put32(data + 8, (uint32_t)size);
-        w_seal(data, (uint32_t)size);
+        put32(data + 12, qd_crc32(data + 16, size - 16)); /* the library's: w_crc goes bit by bit, and took half of the time */
     }
     return size;
 }

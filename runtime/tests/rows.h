@@ -6,6 +6,7 @@
 
 #include "qd/qd.h"
 #include "network.h"
+#include "qd_crc.h"
 #include "qd_format.h"
 #include "qd_read.h"
 #include "qd_verify.h"

@@ -147,6 +147,7 @@ static void operators(void) {
     row("head:length+1", QD_NAME, "head");
     row("first:opcode=0", QD_OPCODE, "first");
     row("first:opcode=255", QD_OPCODE, "first");
+    row("head:epilogue=4", QD_VARIANT, "head");
 }
 
 /* A name is `n` bytes of UTF-8: status QD_OK or QD_NAME. */
@@ -270,6 +271,39 @@ static void reader(void) {
     CHECK(qd_product(UINT64_MAX / 2 + 1, 2) == UINT64_MAX, "a product that is too large");
 }
 
+/* The rest of what stands between a file and the executor: the checksum, and the questions about an opened model. */
+static void questions(void) {
+    static const char *const opcodes[] = {
+#define QD_OP(code, name, check, run) #name,
+#include "qd_ops.def"
+#undef QD_OP
+    };
+    qd_model model;
+    size_t most = 0, seen = 0;
+    for (uint32_t n = 0; n < 40; n++) CHECK(qd_crc32(sound + 7, n) == w_crc(sound + 7, n), "checksum of %u bytes", (unsigned)n);
+    for (int i = 0; i <= QD_STATUS_COUNT; i++) {
+        const char *text = qd_status_str((qd_status)i);
+        CHECK((strcmp(text, "unknown status") == 0) == (i == QD_STATUS_COUNT), "status %d: %s", i, text);
+    }
+    CHECK(strcmp(qd_status_str((qd_status)9999), "unknown status") == 0, "no status");
+    keep(write_network(file, QD_FORMAT_MINOR));
+    CHECK(qd_open(&model, sound, size, NULL) == QD_OK && qd_constant_data(&model, QD_NONE) == NULL, "the network of all operators");
+    CHECK(qd_arena_bytes(&model) == get(sound + 52, 4) && qd_input(&model).c == 2 && qd_output(&model).c == 3, "sizes");
+    for (uint32_t i = 0; i < qd_op_count(&model); i++) {
+        const uint8_t *op = sound + get(sound + 36, 4) + 96 * i;
+        const qd_op_description info = qd_op_info(&model, i);
+        const int conv = op[0] == QD_OP_CONV;
+        size_t k = 0;
+        while (k < sizeof opcodes / sizeof *opcodes && strcmp(info.opcode, opcodes[k]) != 0) k++;
+        CHECK(k < sizeof opcodes / sizeof *opcodes && (strcmp(info.opcode, "CONV") == 0) == conv, "opcode %s", info.opcode);
+        CHECK((info.macs > 0) == conv && info.macs <= qd_macs(&model) && info.name_length == get(op + 84, 4), "operator %u", (unsigned)i);
+        most = get(op + 76, 4) > most ? get(op + 76, 4) : most;
+        seen |= (size_t)1 << k;
+    }
+    CHECK(seen == ((size_t)1 << sizeof opcodes / sizeof *opcodes) - 1, "operators of every kind: %zx", seen);
+    CHECK(qd_workspace_bytes(&model) == (most + 63) / 64 * 64, "%zu", qd_workspace_bytes(&model));
+}
+
 int main(void) {
     whole_file();
     buffers_and_constants();
@@ -291,6 +325,7 @@ int main(void) {
     work_of_convolutions();
     memory();
     reader();
+    questions();
     spare_weights(); /* last: it takes longest */
     return finish("verify");
 }
