@@ -3,9 +3,10 @@
 
 With ``--pairs`` every kind of weights meets every kind of activations, in two networks (docs/pairs.md).
 
-Every cell is the number of bits that differ from torch ``eval()`` over 256 random and 64 adversarial inputs for each of 3 seeds (of weights
-and inputs), summed over: the deploy form in torch, the ONNX file on stock ONNX Runtime, the C reference kernels and each SIMD family of
-this machine, and the arm64 program under emulation with both of its families. A cell that is not run says why.
+Every cell is the number of bits that differ from torch ``eval()`` over 256 random and 64 adversarial inputs for each of its seeds (of
+weights and inputs; ``--seeds`` of the numbers 0 to 2, the next cell of a row or a column beginning with the next one), summed over: the
+deploy form in torch, the ONNX file on stock ONNX Runtime, the C reference kernels and each SIMD family of this machine, and the arm64
+program under emulation with both of its families. A cell that is not run says why.
 
 Resumable: a cell that is in the JSON already is not run again; remove the file to start anew. Progress goes to stderr.
 """
@@ -40,9 +41,8 @@ def table(cells: dict[str, dict[str, dict[str, Any]]], precisions: list[str], ab
     lines += [
         "Each number: bits of logits that differ from torch `eval()`, summed over every form of the network: folded torch, deploy form,",
         f"ONNX on stock ONNX Runtime, C reference, C SIMD (x86), C for arm64 under emulation. {about['random']} random and "
-        f"{about['adversarial']} adversarial inputs",
-        f"for each of {about['seeds']} seeds; weights random, BatchNorm statistics hard (`tests/networks/zoo.py`). The JSON beside",
-        "this page has every form's own number.",
+        f"{about['adversarial']} adversarial inputs for {about['seeds']} of {SEEDS} seeds in each cell, in turn; weights random, BatchNorm",
+        "statistics hard (`tests/networks/zoo.py`). The JSON beside this page has every form's own number.",
         "w1: binary weights (xnor: a scale for each channel), wT: ternary (TTQ: two scales), wN: N bits; a1: signs, aT: ternary,",
         "aN: N bits, s: signed.",
         "",
@@ -76,7 +76,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one seed, 16 + 16 inputs, no emulation, a diagonal of the matrix; no file")
     parser.add_argument("--network", choices=NETWORKS, action="append", help="only this one; may be given several times")
     parser.add_argument("--precision", choices=PRECISIONS | PAIRS, action="append", help="only this one; may be given several times")
-    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"of {SEEDS} for each cell")
     parser.add_argument("--pairs", action="store_true", help=f"all pairs of weights and activations, in {' and '.join(PAIRED)}")
     parser.add_argument("-o", "--out", type=Path, help="docs/matrix.md, or docs/pairs.md")
     arguments = parser.parse_args()
@@ -85,7 +85,7 @@ def main() -> int:
     if arguments.quick:
         bad = 0
         for network, precision in quick():
-            result = cell(network, precision, 1, 16, 16, emulate=False)
+            result = cell(network, precision, [0], 16, 16, emulate=False)
             print(f"{network} {precision}: {text(result)} {result.get('bits', result.get('refused'))}")
             bad += sum(result.get("bits", {}).values())
         return int(bad > 0)
@@ -106,7 +106,8 @@ def main() -> int:
     for number, (network, precision) in enumerate(order):
         if precision in cells.get(network, {}):
             continue
-        result = cell(network, precision, arguments.seeds, RANDOM, ADVERSARIAL, emulate=True)
+        seeds = [(networks.index(network) + precisions.index(precision) + shift) % SEEDS for shift in range(arguments.seeds)]
+        result = cell(network, precision, seeds, RANDOM, ADVERSARIAL, emulate=True)
         cells.setdefault(network, {})[precision] = result
         note = f"[{number + 1}/{len(networks) * len(precisions)}] {time.monotonic() - start:.0f} s"
         print(f"{note} {network} {precision}: {text(result)}", file=sys.stderr, flush=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,13 +27,13 @@ from tests.networks.precisions import PRECISIONS
 from tests.networks.zoo import NETWORKS, inputs, make
 
 
-def cell(network: str, precision: str, seeds: int, random: int, adversarial: int, emulate: bool) -> dict[str, Any]:
+def cell(network: str, precision: str, seeds: Sequence[int], random: int, adversarial: int, emulate: bool) -> dict[str, Any]:
     """``{"bits": {form: differing bits}, "inputs", "distinct", "arena", "lower_bound"}``; ``{"refused": [findings]}`` where it cannot be
     deployed.
     """
     total: dict[str, Any] = {"bits": {}, "inputs": 0, "distinct": 0}
     try:
-        for seed in range(seeds):
+        for seed in seeds:
             for form, bits in _one(network, precision, seed, random, adversarial, emulate, total):
                 total["bits"][form] = total["bits"].get(form, 0) + bits
     except CompileErrors as errors:

@@ -15,7 +15,7 @@ from tests.networks.cells import cell, quick
 
 @pytest.mark.parametrize(("network", "precision"), quick(), ids=lambda name: name.replace(" ", "-"))
 def test_diagonal(network: str, precision: str) -> None:
-    result = cell(network, precision, 1, 16, 16, emulate=False)
+    result = cell(network, precision, [0], 16, 16, emulate=False)
     assert "refused" not in result, result["refused"]
     families = available_kernels(LocalRunner("host"), build_program("qd_run", find_target("host")))
     forms = {"folded torch", "deploy form", "reference", "ONNX", *(f"C, host {family}" for family in families)}
