@@ -8,7 +8,7 @@ import zlib
 from qnn_deploy.ir.program import ALIGNMENT, Conv, DType, Epilogue, Op, Opcode, Program, Slot, Step, Weights, align, constant_dtype
 
 MAGIC = b"QDM\x1a"
-MAJOR, MINOR = 1, 2
+MAJOR, MINOR = 1, 3
 NONE = 0xFFFF
 HEADER_BYTES, BUFFER_BYTES, OP_BYTES, CONSTANT_BYTES = 64, 24, 96, 16
 
@@ -51,7 +51,15 @@ def encode(program: Program) -> bytes:
 
 def minor_version(program: Program) -> int:
     """The oldest minor version that has everything in ``program``: runtimes of that version run it."""
-    return max(2 if _since_2(program, op) else 1 if op.steps & Step.PRELU else 0 for op in program.ops)
+    return max(3 if _since_3(program, op) else 2 if _since_2(program, op) else 1 if op.steps & Step.PRELU else 0 for op in program.ops)
+
+
+def _since_3(program: Program, op: Op) -> bool:
+    sources, result = {program.buffers[index].dtype for index in op.inputs}, program.buffers[op.output].dtype
+    if op.opcode == Opcode.CONCAT:
+        return len(op.inputs) < 2 or sources != {result} or result in (DType.BITS, DType.TRITS)
+    pads = op.opcode in (Opcode.BIT_POOL, Opcode.MAX_POOL) and op.window is not None and any(op.window.padding)
+    return pads or op.opcode in (Opcode.REARRANGE, Opcode.INTERLEAVE)
 
 
 def _since_2(program: Program, op: Op) -> bool:

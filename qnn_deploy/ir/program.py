@@ -47,6 +47,8 @@ class Opcode(enum.IntEnum):
     SUM_POOL = 6
     CONCAT = 7
     STREAM = 8
+    REARRANGE = 9
+    INTERLEAVE = 10
 
 
 class Epilogue(enum.IntEnum):
@@ -109,6 +111,7 @@ class Slot(enum.IntEnum):
     BIAS = 6
     MASK = 7
     SLOPE = 7  # of a stream, which has no mask
+    INDEX = 7  # of a rearrangement
 
 
 def bits_stride(channels: int) -> int:

@@ -33,6 +33,19 @@ static inline int16_t qd_constant_i16(const int16_t *constant, size_t i) {
 #endif
 }
 
+/* Element i of an i32 constant that is not negative. */
+static inline uint32_t qd_constant_u32(const int32_t *constant, size_t i) {
+#if QD_CONSTANTS_IN_PLACE
+    return (uint32_t)constant[i];
+#else
+    qd_cursor in;
+    in.p = (const uint8_t *)constant + 4 * i;
+    in.end = in.p + 4;
+    in.failed = 0;
+    return qd_u32(&in);
+#endif
+}
+
 #if !QD_CONSTANTS_IN_PLACE
 /* n elements of four bytes, i32 or binary32. */
 static inline void qd_convert(const void *constant, size_t n, void *to) {

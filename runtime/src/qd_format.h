@@ -1,4 +1,4 @@
-/* Constants of the file format 1.2 (docs/qdm.md). */
+/* Constants of the file format 1.3 (docs/qdm.md). */
 #ifndef QD_FORMAT_H
 #define QD_FORMAT_H
 
@@ -40,6 +40,7 @@ enum {
     QD_C_BIAS,
     QD_C_MASK,
     QD_C_SLOPE = QD_C_MASK, /* of a stream, which has no mask; since 1.1 */
+    QD_C_INDEX = QD_C_MASK, /* of a rearrangement; since 1.3 */
     QD_C_COUNT
 };
 

@@ -3,6 +3,7 @@
 
 static qd_window window_of(const qd_job *job) {
     qd_window window;
+    window.h = job->in.h;
     window.w = job->in.w;
     window.out_h = job->out.h;
     window.out_w = job->out.w;
@@ -10,6 +11,8 @@ static qd_window window_of(const qd_job *job) {
     window.kernel_w = job->op->kernel_w;
     window.stride_h = job->op->stride_h;
     window.stride_w = job->op->stride_w;
+    window.top = job->op->top;
+    window.left = job->op->left;
     return window;
 }
 
@@ -40,18 +43,5 @@ void qd_run_sum_pool(const qd_job *job) {
         qd_sum_pool_i8_ref((const int8_t *)in, pixels, job->in.c, out);
     } else {
         qd_sum_pool_i16_ref((const int16_t *)in, pixels, job->in.c, out);
-    }
-}
-
-void qd_run_concat(const qd_job *job) {
-    const size_t pixels = (size_t)job->out.h * job->out.w;
-    const size_t out_bytes = qd_pixel_bytes(job->out.dtype, job->out.c);
-    uint8_t *out = (uint8_t *)qd_memory(job, &job->out);
-    int i;
-    for (i = 0; i < job->op->n_inputs; i++) {
-        const qd_buffer in = qd_load_buffer(job->model, job->op->inputs[i]);
-        const size_t bytes = qd_pixel_bytes(in.dtype, in.c);
-        qd_concat_ref((const uint8_t *)qd_memory(job, &in), pixels, bytes, out, out_bytes);
-        out += bytes;
     }
 }

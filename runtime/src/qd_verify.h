@@ -15,6 +15,9 @@ static inline int qd_refuse(qd_error *error, qd_status status, qd_place place, u
 /* a * b, or all ones if that is too large. */
 static inline uint64_t qd_product(uint64_t a, uint64_t b) { return b != 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b; }
 
+/* Elements of a map, below 2^46. */
+static inline uint64_t qd_elements(const qd_buffer *buffer) { return (uint64_t)buffer->h * buffer->w * buffer->c; }
+
 /* Header, checksum, tables, buffers, constants: fills model. */
 int qd_verify_file(qd_model *model, const uint8_t *data, size_t size, qd_error *error);
 
@@ -41,7 +44,7 @@ typedef struct qd_subject {
 int qd_fail(qd_subject *s, qd_status why);
 int qd_constant_is(qd_subject *s, int slot, uint8_t dtype, uint64_t count);
 int qd_finite(qd_subject *s, int slot);
-int qd_window_fits(qd_subject *s, int padded);
+int qd_window_fits(qd_subject *s);
 int qd_steps_fit(qd_subject *s);
 int qd_only_constants(qd_subject *s, unsigned slots);
 int qd_only_fields(qd_subject *s, unsigned fields);

@@ -161,7 +161,7 @@ int qd_check_conv(qd_subject *s) {
     if (!qd_only_fields(s, QD_F_CONV | QD_F_WINDOW | QD_F_PADDING | QD_F_STEPS | QD_F_REALS | QD_F_RANGE)) return 0;
     if (op->range[1] != 0 && op->epilogue != QD_LEVELS) return qd_fail(s, QD_RESERVED);
     if (largest_input(s->in.dtype) == 0) return qd_fail(s, QD_DTYPE);
-    if (!extent_fits(s) || !weights_fit(s) || !qd_window_fits(s, 1)) return 0;
+    if (!extent_fits(s) || !weights_fit(s) || !qd_window_fits(s)) return 0;
 
     if (s->in.dtype == QD_U8) slots |= 1u << QD_C_ZERO_POINTS;
     if (op->epilogue == QD_THRESHOLD || op->epilogue == QD_LEVELS) slots |= 1u << QD_C_THRESHOLDS;

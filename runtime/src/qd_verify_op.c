@@ -1,4 +1,4 @@
-/* What must hold for each operator, whatever it is, and the helpers of the checks in qd_verify_conv.c and qd_verify_simple.c. */
+/* What must hold for each operator, whatever it is, and the helpers of the checks in the other qd_verify files. */
 #include "qd_verify.h"
 
 #include "qd_read.h"
@@ -53,17 +53,15 @@ int qd_only_fields(qd_subject *s, unsigned fields) {
 }
 
 /* The output's sides follow from the input's, kernel, stride, dilation (0: none) and padding. */
-int qd_window_fits(qd_subject *s, int padded) {
+int qd_window_fits(qd_subject *s) {
     const qd_op *op = s->op;
     const uint32_t h = s->in.h + op->top + op->bottom, w = s->in.w + op->left + op->right;
     uint32_t reach_h, reach_w; /* from the first tap to the last; below 2^32 */
     if (op->kernel_h < 1 || op->kernel_w < 1 || op->stride_h < 1 || op->stride_w < 1) return qd_fail(s, QD_WINDOW);
     reach_h = (op->kernel_h - 1u) * (op->dilation_h > 1 ? op->dilation_h : 1u) + 1;
     reach_w = (op->kernel_w - 1u) * (op->dilation_w > 1 ? op->dilation_w : 1u) + 1;
-    if (padded) {
-        if (op->top >= reach_h || op->bottom >= reach_h) return qd_fail(s, QD_WINDOW);
-        if (op->left >= reach_w || op->right >= reach_w) return qd_fail(s, QD_WINDOW);
-    }
+    if (op->top >= reach_h || op->bottom >= reach_h) return qd_fail(s, QD_WINDOW);
+    if (op->left >= reach_w || op->right >= reach_w) return qd_fail(s, QD_WINDOW);
     if (reach_h > h || reach_w > w) return qd_fail(s, QD_WINDOW);
     if (s->out.h != (h - reach_h) / op->stride_h + 1 || s->out.w != (w - reach_w) / op->stride_w + 1) {
         return qd_fail(s, QD_SHAPE);
@@ -168,7 +166,7 @@ static int check_one(qd_subject *s) {
     }
 }
 
-/* The operators that compute in binary32; a concatenation only moves bytes. */
+/* The operators that compute in binary32; others only move it. */
 static int is_float(const qd_op *op) {
     return op->opcode == QD_OP_SIGN || op->opcode == QD_OP_MAX_POOL || op->opcode == QD_OP_QUANTIZE ||
            op->opcode == QD_OP_STREAM || (op->opcode == QD_OP_CONV && op->epilogue == QD_STREAMED);

@@ -1,4 +1,4 @@
-/* What must hold for every operator but the convolution. */
+/* What must hold for pools and elementwise operators. */
 #include "qd_verify.h"
 
 static int same_shape(qd_subject *s) {
@@ -7,22 +7,20 @@ static int same_shape(qd_subject *s) {
 
 static int one_input(qd_subject *s) { return s->op->n_inputs == 1 ? 1 : qd_fail(s, QD_INPUTS); }
 
-static uint64_t elements(const qd_buffer *buffer) { return (uint64_t)buffer->h * buffer->w * buffer->c; }
-
 int qd_check_sign(qd_subject *s) {
     if (!one_input(s) || !qd_only_fields(s, 0) || !qd_only_constants(s, 0)) return 0;
     if (s->in.dtype != QD_F32 || s->out.dtype != QD_BITS) return qd_fail(s, QD_DTYPE);
-    s->work = elements(&s->in);
+    s->work = qd_elements(&s->in);
     return same_shape(s);
 }
 
-/* Both pools: windows inside the map, type and channels kept. */
+/* Both pools: type and channels kept, margins (since 1.3) smaller than the window, so that each has a pixel inside. */
 static int check_pool(qd_subject *s) {
-    if (!one_input(s) || !qd_only_fields(s, QD_F_WINDOW)) return 0;
+    if (!one_input(s) || !qd_only_fields(s, s->model->minor < 3 ? QD_F_WINDOW : QD_F_WINDOW | QD_F_PADDING)) return 0;
     if (s->in.dtype != s->out.dtype) return qd_fail(s, QD_DTYPE);
     if (s->in.c != s->out.c) return qd_fail(s, QD_SHAPE);
-    s->work = qd_product(elements(&s->out), (uint64_t)s->op->kernel_h * s->op->kernel_w);
-    return qd_window_fits(s, 0);
+    s->work = qd_product(qd_elements(&s->out), (uint64_t)s->op->kernel_h * s->op->kernel_w);
+    return qd_window_fits(s);
 }
 
 int qd_check_bit_pool(qd_subject *s) {
@@ -48,7 +46,7 @@ int qd_check_quantize(qd_subject *s) {
     /* The scale as a bit pattern: positive and finite means between the least subnormal and below infinity. */
     if (op->reals[0] == 0 || op->reals[0] >= 0x7F800000u) return qd_fail(s, QD_RANGE);
     if (op->range[0] > op->range[1] || op->range[0] < least || op->range[1] > most) return qd_fail(s, QD_RANGE);
-    s->work = elements(&s->in);
+    s->work = qd_elements(&s->in);
     return same_shape(s);
 }
 
@@ -58,29 +56,14 @@ int qd_check_sum_pool(qd_subject *s) {
     if ((s->in.dtype != QD_I8 && s->in.dtype != QD_I16) || s->out.dtype != QD_I32) return qd_fail(s, QD_DTYPE);
     if (s->out.h != 1 || s->out.w != 1 || s->out.c != s->in.c) return qd_fail(s, QD_SHAPE);
     if ((uint64_t)s->in.h * s->in.w > INT32_MAX / largest) return qd_fail(s, QD_ACCUMULATOR);
-    s->work = elements(&s->in);
+    s->work = qd_elements(&s->in);
     return 1;
-}
-
-int qd_check_concat(qd_subject *s) {
-    uint64_t channels = 0;
-    if (!qd_only_fields(s, 0) || !qd_only_constants(s, 0)) return 0;
-    if (s->op->n_inputs < 2) return qd_fail(s, QD_INPUTS);
-    if (s->out.dtype == QD_BITS || s->out.dtype == QD_TRITS) return qd_fail(s, QD_DTYPE);
-    for (int i = 0; i < s->op->n_inputs; i++) {
-        const qd_buffer in = qd_load_buffer(s->model, s->op->inputs[i]);
-        if (in.dtype != s->out.dtype) return qd_fail(s, QD_DTYPE);
-        if (in.h != s->out.h || in.w != s->out.w) return qd_fail(s, QD_SHAPE);
-        channels += in.c;
-    }
-    s->work = elements(&s->out);
-    return channels == s->out.c ? 1 : qd_fail(s, QD_SHAPE);
 }
 
 int qd_check_stream(qd_subject *s) {
     const unsigned slots = QD_STREAM_SLOTS;
     if (!qd_only_fields(s, QD_F_STEPS | QD_F_REALS) || !qd_only_constants(s, slots)) return 0;
     if ((s->in.dtype != QD_F32 && s->in.dtype != QD_I32) || s->out.dtype != QD_F32) return qd_fail(s, QD_DTYPE);
-    s->work = elements(&s->out);
+    s->work = qd_elements(&s->out);
     return same_shape(s) && qd_steps_fit(s);
 }

@@ -1,12 +1,13 @@
 /*
  * edits [VALUES [FILE...]]: every truncation and every single-byte change of model files, as they are and with size and checksum made
- * right again; what is accepted runs. By default five small networks of different kinds, and all 255 other values.
+ * right again; what is accepted runs. By default six small networks of different kinds, and all 255 other values.
  *
  * Build with AddressSanitizer: the file, the arena, input and output are blocks of exactly their size. A run is bounded by QD_MAX_WORK.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "qd/qd.h"
 #include "network.h"
+#include "network_move.h"
 
 static long loads, accepted, runs;
 
@@ -99,13 +100,13 @@ static uint32_t write_dense(uint8_t *file, uint32_t kind) {
 }
 
 static uint32_t write_kind(uint8_t *file, int kind) {
-    return kind < 2 ? write_network(file, kind) : write_dense(file, (uint32_t)kind - 2);
+    return kind == 5 ? write_moves(file) : kind < 2 ? write_network(file, kind) : write_dense(file, (uint32_t)kind - 2);
 }
 
 int main(int argc, char **argv) {
     static uint8_t file[W_MAX];
     const uint32_t values = argc > 1 ? (uint32_t)atoi(argv[1]) : 255;
-    for (int i = 0; argc <= 2 && i < 5; i++) all_edits(file, write_kind(file, i), values);
+    for (int i = 0; argc <= 2 && i < 6; i++) all_edits(file, write_kind(file, i), values);
     for (int i = 2; i < argc; i++) {
         FILE *from = fopen(argv[i], "rb");
         uint32_t size;

@@ -100,9 +100,6 @@ static void shapes_of_simple_operators(void) {
     shapes(7, SHAPE(2, 2, 3, 4), SHAPE(2, 2, 3, 7), 0, 0, QD_SHAPE);
     shapes(7, SHAPE(2, 2, 3, 4), SHAPE(2, 1, 3, 8), 0, 0, QD_SHAPE);
     shapes(7, SHAPE(2, 2, 3, 4), SHAPE(2, 2, 2, 8), 0, 0, QD_SHAPE);
-    shapes(7, SHAPE(2, 2, 3, 4), SHAPE(3, 2, 3, 8), 0, 0, QD_DTYPE);
-    shapes(7, SHAPE(6, 2, 3, 4), SHAPE(6, 2, 3, 8), 0, 0, QD_DTYPE);
-    shapes(7, SHAPE(7, 2, 3, 4), SHAPE(7, 2, 3, 8), 0, 0, QD_DTYPE);
     shapes(3, SHAPE(2, 2, 3, 9), SHAPE(2, 1, 2, 9), 2, 2, QD_OK);
     row("header:minor=1", QD_DTYPE, "x");
     shapes(3, SHAPE(7, 2, 3, 9), SHAPE(7, 1, 2, 9), 2, 2, QD_OK);

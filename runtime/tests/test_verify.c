@@ -5,6 +5,7 @@
 #define _DEFAULT_SOURCE
 #include "rows.h"
 #include "rows_conv.h"
+#include "rows_move.h"
 #include "rows_rest.h"
 
 static void whole_file(void) {
@@ -321,6 +322,8 @@ int main(void) {
     groups();
     all_margins();
     shapes_of_simple_operators();
+    moves();
+    padded_pools();
     work();
     work_of_convolutions();
     memory();

@@ -93,6 +93,21 @@ static inline w_op w_op_new(uint32_t opcode, uint32_t input, uint32_t output) {
     return op;
 }
 
+/* The oldest minor version that has the operator. */
+static inline uint32_t w_minor(const writer *w, const w_op *op) {
+    const uint32_t in = w->buffers[24 * op->inputs[0]], out = w->buffers[24 * op->output];
+    const int pool = op->opcode == 3 || op->opcode == 4;
+    if (op->opcode == 9 || op->opcode == 10 || (op->opcode == 7 && (op->n_inputs < 2 || out >= 6))) return 3;
+    if (pool && (op->padding[0] | op->padding[1] | op->padding[2] | op->padding[3])) return 3;
+    for (uint32_t i = 0; op->opcode == 7 && i < op->n_inputs; i++) {
+        if (w->buffers[24 * op->inputs[i]] != out) return 3;
+    }
+    if (op->epilogue == 3 || op->weights > 2 || out == 7 || in == 7 || (op->opcode == 3 && in != 6)) return 2;
+    if (op->opcode == 1 && (op->weights == 1) != (in == 6)) return 2;
+    if (op->opcode == 1 && (op->dilation[0] > 1 || op->dilation[1] > 1 || op->groups > 1 || op->range[0] != 0)) return 2;
+    return op->steps & 64 ? 1 : 0;
+}
+
 static inline void w_add(writer *w, const w_op *op, const char *name) {
     uint8_t *r = w->ops + 96 * w->n_ops++;
     const uint32_t length = (uint32_t)strlen(name);
@@ -121,13 +136,7 @@ static inline void w_add(writer *w, const w_op *op, const char *name) {
     put32(r + 84, length);
     memcpy(w->names + w->names_size, name, length);
     w->names_size += length;
-    if ((op->steps & 64) && w->minor < 1) w->minor = 1;
-    if (op->epilogue == 3 || op->weights > 2 || w->buffers[24 * op->output] == 7 || w->buffers[24 * op->inputs[0]] == 7 ||
-        (op->opcode == 3 && w->buffers[24 * op->inputs[0]] != 6) || (op->weights == 1 && w->buffers[24 * op->inputs[0]] != 6)) {
-        w->minor = 2;
-    }
-    if (op->opcode == 1 && op->weights == 2 && w->buffers[24 * op->inputs[0]] == 6) w->minor = 2;
-    if (op->opcode == 1 && (op->dilation[0] > 1 || op->dilation[1] > 1 || op->groups > 1 || op->range[0] != 0)) w->minor = 2;
+    w->minor = w->minor > w_minor(w, op) ? w->minor : w_minor(w, op);
     if (op->opcode == 2 || op->opcode == 4 || op->opcode == 5 || op->opcode == 8 || op->epilogue == 2) w->flags = 1;
 }
 

@@ -74,18 +74,22 @@ typedef struct logits {
     const int32_t *integers;
 } logits;
 
-/* Narrow integers become int32 so that every model prints and saves the same way. */
-static void widen(qd_tensor t, const unsigned char *raw, int32_t *to) {
-    const size_t n = (size_t)t.h * t.w * t.c;
-    for (size_t i = 0; i < n; i++) {
-        if (t.dtype == QD_U8) to[i] = raw[i];
-        else if (t.dtype == QD_I8) to[i] = (int8_t)raw[i];
-        else if (t.dtype == QD_I32) memcpy(to + i, raw + 4 * i, 4);
-        else {
-            int16_t value;
-            memcpy(&value, raw + 2 * i, 2);
-            to[i] = value;
-        }
+/* Element i of an output as four bytes: narrow integers become int32, so that every model prints and saves the same way. */
+static void widen(qd_dtype dtype, const unsigned char *raw, size_t i, unsigned char *to) {
+    int32_t value = dtype == QD_U8 ? raw[i] : (int8_t)raw[i];
+    if (dtype == QD_I16) {
+        int16_t half;
+        memcpy(&half, raw + 2 * i, 2);
+        value = half;
+    }
+    memcpy(to, element_size(dtype) == 4 ? raw + 4 * i : (const unsigned char *)&value, 4);
+}
+
+/* An output as torch has it: C, H, W. */
+static void give_sample(qd_tensor t, const unsigned char *raw, unsigned char *to) {
+    const size_t plane = (size_t)t.h * t.w;
+    for (size_t c = 0; c < t.c; c++) {
+        for (size_t p = 0; p < plane; p++, to += 4) widen(t.dtype, raw, p * t.c + c, to);
     }
 }
 
@@ -147,10 +151,9 @@ int main(int argc, char **argv) {
         options.user = &dumped;
         status = qd_run(&model, &options, arena, qd_arena_bytes(&model), input, raw);
         if (status != QD_OK) die(TOOL_FAILED, "%s: %s", a.model, qd_status_str(status));
-        if (real) memcpy(all + i * n * 4, raw, n * 4);
-        else widen(out, raw, (int32_t *)(void *)(all + i * n * 4));
+        give_sample(out, raw, all + i * n * 4);
     }
-    if (a.out) write_npy(a.out, real ? "<f4" : "<i4", from.n, n, all);
+    if (a.out) write_npy(a.out, real ? "<f4" : "<i4", from.n, out, all);
     if (from.n == 1) {
         const logits l = {n, real, (const float *)(const void *)all, (const int32_t *)(const void *)all};
         print_answer(&l, (size_t)a.top);

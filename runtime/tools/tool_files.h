@@ -181,20 +181,22 @@ static void write_file(const char *path, const void *head, size_t head_size, con
     port_free(temporary);
 }
 
-/* A .npy file of rows x columns elements of four bytes; data comes back as it was. */
-static void write_npy(const char *path, const char *type, size_t rows, size_t columns, void *data) {
-    char head[128];
-    int n;
+/* A .npy file of n outputs of this shape, elements of four bytes, [n, C] or, of more than one pixel, [n, C, H, W]; data comes back as it was. */
+static void write_npy(const char *path, const char *type, size_t n, qd_tensor shape, void *data) {
+    const size_t count = n * shape.h * shape.w * shape.c;
+    char head[128], map[32] = "";
+    int written;
+    if (shape.h > 1 || shape.w > 1) snprintf(map, sizeof map, ", %lu, %lu", (unsigned long)shape.h, (unsigned long)shape.w);
     memset(head, ' ', sizeof head);
     memcpy(head, "\x93NUMPY\x01\x00\x76\x00", 10);
-    n = snprintf(head + 10, sizeof head - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (%zu, %zu), }", type, rows,
-                 columns);
-    if (n < 0 || (size_t)n >= sizeof head - 11) die(TOOL_FAILED, "shape too large for .npy");
-    head[10 + n] = ' ';
+    written = snprintf(head + 10, sizeof head - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (%zu, %lu%s), }", type, n,
+                       (unsigned long)shape.c, map);
+    if (written < 0 || (size_t)written >= sizeof head - 11) die(TOOL_FAILED, "shape too large for .npy");
+    head[10 + written] = ' ';
     head[127] = '\n';
-    swap_if_big_endian(data, rows * columns, 4);
-    write_file(path, head, sizeof head, data, rows * columns * 4);
-    swap_if_big_endian(data, rows * columns, 4);
+    swap_if_big_endian(data, count, 4);
+    write_file(path, head, sizeof head, data, count * 4);
+    swap_if_big_endian(data, count, 4);
 }
 
 #endif

@@ -48,7 +48,7 @@ def test_the_oldest_version_that_suffices_is_written() -> None:
     assert [struct.unpack_from("<HH", data, 4) for data in (with_step, without)] == [(1, 1), (1, 0)]
     assert zlib.crc32(without[16:]) == struct.unpack_from("<I", without, 12)[0]
     decode(stated(without, 1))
-    for data, minor, text in ((without, 3, "reads up to 1.2"), (with_step, 0, "a later version added")):
+    for data, minor, text in ((without, 4, "reads up to 1.3"), (with_step, 0, "a later version added")):
         with pytest.raises(UserError, match=text) as caught:
             decode(stated(data, minor))
         assert caught.value.code == "QD0103"

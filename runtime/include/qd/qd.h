@@ -27,7 +27,7 @@ extern "C" {
 
 #define QD_RELEASE "1.0.0"
 #define QD_FORMAT_MAJOR 1
-#define QD_FORMAT_MINOR 2
+#define QD_FORMAT_MINOR 3
 
 /* The alignment, in bytes, of the file in memory and of the arena. */
 #define QD_ALIGNMENT 64

@@ -7,14 +7,14 @@
 static inline void pool(const size_t bytes, const qd_window *window, const uint8_t *in, size_t pixel, const uint8_t *mask, uint8_t *out) {
     for (size_t y = 0; y < window->out_h; y++) {
         for (size_t x = 0; x < window->out_w; x++) {
-            const uint8_t *first = in + (y * window->stride_h * window->w + x * window->stride_w) * pixel;
+            const qd_area area = qd_area_of(window, y, x);
             for (size_t j = 0; j < pixel; j += bytes, out += bytes) {
                 uint64_t all = UINT64_MAX, any = 0, choice = 0;
                 memcpy(&choice, mask + j, bytes);
-                for (size_t ky = 0; ky < window->kernel_h; ky++) {
-                    for (size_t kx = 0; kx < window->kernel_w; kx++) {
+                for (size_t iy = area.y0; iy < area.y1; iy++) {
+                    for (size_t ix = area.x0; ix < area.x1; ix++) {
                         uint64_t piece = 0;
-                        memcpy(&piece, first + (ky * window->w + kx) * pixel + j, bytes);
+                        memcpy(&piece, in + (iy * window->w + ix) * pixel + j, bytes);
                         all &= piece;
                         any |= piece;
                     }

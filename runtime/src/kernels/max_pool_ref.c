@@ -4,11 +4,12 @@
 void qd_max_pool_ref(const qd_window *window, const float *in, size_t channels, float *out) {
     for (size_t y = 0; y < window->out_h; y++) {
         for (size_t x = 0; x < window->out_w; x++) {
-            const float *first = in + (y * window->stride_h * window->w + x * window->stride_w) * channels;
+            const qd_area area = qd_area_of(window, y, x);
+            const float *first = in + (area.y0 * window->w + area.x0) * channels;
             for (size_t c = 0; c < channels; c++) out[c] = first[c];
-            for (size_t ky = 0; ky < window->kernel_h; ky++) {
-                for (size_t kx = 0; kx < window->kernel_w; kx++) { /* a tap at a time, so that channels lie side by side */
-                    const float *in_tap = first + (ky * window->w + kx) * channels;
+            for (size_t iy = area.y0; iy < area.y1; iy++) {
+                for (size_t ix = area.x0; ix < area.x1; ix++) { /* a tap at a time, so that channels lie side by side */
+                    const float *in_tap = in + (iy * window->w + ix) * channels;
                     for (size_t c = 0; c < channels; c++) out[c] = in_tap[c] > out[c] ? in_tap[c] : out[c];
                 }
             }

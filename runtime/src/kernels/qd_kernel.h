@@ -127,11 +127,29 @@ typedef qd_stream_fn *qd_stream_kernel;
 #include "../qd_kernels.def"
 #undef QD_KERNEL
 
-/* A pooling window over a map of h x w pixels; the output is out_h x out_w. No padding: every window lies inside the map. */
+/* A pooling window over a map of h x w pixels; the output is out_h x out_w. Margins of top rows and left columns, and whatever the last
+   windows reach past the map, are left out: every window has a pixel inside. */
 typedef struct qd_window {
-    size_t w, out_h, out_w;
+    size_t h, w, out_h, out_w;
     size_t kernel_h, kernel_w, stride_h, stride_w;
+    size_t top, left;
 } qd_window;
+
+/* Rows [y0, y1) and columns [x0, x1) of the map that the window of one output pixel covers. */
+typedef struct qd_area {
+    size_t y0, y1, x0, x1;
+} qd_area;
+
+static inline qd_area qd_area_of(const qd_window *window, size_t y, size_t x) {
+    const size_t from_y = y * window->stride_h, from_x = x * window->stride_w; /* in the padded map */
+    const size_t to_y = from_y + window->kernel_h - window->top, to_x = from_x + window->kernel_w - window->left;
+    qd_area area;
+    area.y0 = from_y > window->top ? from_y - window->top : 0;
+    area.x0 = from_x > window->left ? from_x - window->left : 0;
+    area.y1 = to_y < window->h ? to_y : window->h;
+    area.x1 = to_x < window->w ? to_x : window->w;
+    return area;
+}
 
 /* pixel: bytes of a pixel. mask[pixel]: bit 0 = maximum of the values (and of the bits), 1 = minimum (or). */
 void qd_bit_pool_ref(const qd_window *window, const uint8_t *in, size_t pixel, const uint8_t *mask, uint8_t *out);
@@ -160,5 +178,20 @@ void qd_sum_pool_i16_ref(const int16_t *in, size_t pixels, size_t channels, int3
 
 /* Copies `bytes` of each of the pixels of one input into the wider pixels of the output, out_bytes apart. */
 void qd_concat_ref(const uint8_t *in, size_t pixels, size_t bytes, uint8_t *out, size_t out_bytes);
+
+/* One pixel of bits (planes 1) or trits (2): its channels become the output's from `first` on. out holds zeros there. */
+void qd_concat_planes_ref(const uint8_t *in, size_t channels, size_t planes, size_t first, uint8_t *out);
+
+/* Integer types, each of which holds the values of those before it; bytes, halves and words are signed. */
+typedef enum qd_element { QD_OF_NONE, QD_OF_BITS, QD_OF_TRITS, QD_OF_BYTES, QD_OF_HALVES, QD_OF_WORDS } qd_element;
+
+/* The same of one pixel in a wider type; trits of out hold zeros. */
+void qd_widen_ref(const uint8_t *in, qd_element from, size_t channels, size_t first, uint8_t *out, qd_element to);
+
+/* n channels of one output pixel, elements of 1, 2 or 4 bytes: channel i is at byte at[i] of in. */
+void qd_rearrange_ref(const uint8_t *in, const size_t *at, size_t n, size_t element, uint8_t *out);
+
+/* The same of bits or trits: the (first) plane of channel i is bit at[i] of in. Writes ceil(n / 8) bytes of each plane, spare bits 0. */
+void qd_rearrange_planes_ref(const uint8_t *in, const size_t *at, size_t n, size_t planes, uint8_t *out);
 
 #endif

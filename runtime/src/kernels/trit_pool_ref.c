@@ -4,12 +4,12 @@
 void qd_trit_pool_ref(const qd_window *window, const uint8_t *in, size_t pixel, const uint8_t *mask, uint8_t *out) {
     for (size_t y = 0; y < window->out_h; y++) {
         for (size_t x = 0; x < window->out_w; x++) {
-            const uint8_t *first = in + (y * window->stride_h * window->w + x * window->stride_w) * pixel;
+            const qd_area area = qd_area_of(window, y, x);
             for (size_t j = 0; j < pixel; j += 2) {
                 unsigned all_minus = 0xFF, any_minus = 0, all_plus = 0xFF, any_plus = 0, minus, plus;
-                for (size_t ky = 0; ky < window->kernel_h; ky++) {
-                    for (size_t kx = 0; kx < window->kernel_w; kx++) {
-                        const uint8_t *at = first + (ky * window->w + kx) * pixel + j;
+                for (size_t iy = area.y0; iy < area.y1; iy++) {
+                    for (size_t ix = area.x0; ix < area.x1; ix++) {
+                        const uint8_t *at = in + (iy * window->w + ix) * pixel + j;
                         const unsigned positive = at[1] & ~(unsigned)at[0];
                         all_minus &= at[0];
                         any_minus |= at[0];
