@@ -33,6 +33,9 @@ def build(
     *,
     weights: str | None = None,
     input_spec: str | None = None,
+    calibrate: str | None = None,
+    activations: str = "int16",
+    calibrate_images: int = 256,
     cc: str | None = None,
     print_ir: Callable[[str, str], None] | None = None,
     progress: Progress = _silent,
@@ -45,6 +48,9 @@ def build(
         emit: names of formats (`emit.EMIT_NAMES`).
         out: where the build goes, whole or not at all; None compiles and writes nothing.
         weights, input_spec: see `frontend.load_model`.
+        calibrate: training data, for a network that sums float activations: they become integers by scales that follow from
+            ``calibrate_images`` of these images.
+        activations: "int16" or "int8", with ``calibrate``.
         cc: a C compiler's command line; None for the default.
         print_ir: gets (name of a pass, text of the graph behind it).
         progress: gets the name of each stage as it begins.
@@ -68,7 +74,12 @@ def build(
 
     loaded = load_model(model, weights=weights, input_spec=input_spec)
     progress("lower")
-    lowered = lower(loaded.model, after=_printer(print_ir))
+    calibration = None
+    if calibrate is not None:
+        from qnn_deploy.evaluate.calibration import calibration_for
+
+        calibration = calibration_for(loaded, calibrate, calibrate_images, activations, progress)
+    lowered = lower(loaded.model, calibration=calibration, after=_printer(print_ir))
     progress("plan")
     program = plan(lowered.model)
     progress("encode")
@@ -90,7 +101,10 @@ def build(
             files["model.pt"] = source.read_bytes()
             description["source"] |= {"spec": "model.pt", "path": "model.pt"}
             artefacts.append(_artefact("source", "model.pt", None, files["model.pt"]))
-    description["source"] |= {"weights": weights, "input_spec": input_spec}
+    description["source"] |= {"weights": weights, "input_spec": input_spec, "calibration": None}
+    if lowered.scales:
+        used = {"data": calibrate, "images": calibrate_images, "activations": activations, "scales": dict(lowered.scales)}
+        description["source"]["calibration"] = used
 
     programs: dict[str, Path] = {}
     if EXECUTABLE in emit and out is not None:
@@ -190,7 +204,7 @@ def verify(
     packed = subjects.open_packed(str(folder))
     manifest = packed.manifest
     progress("load the trained model")
-    spec, options = _against(Path(folder), manifest, against)
+    spec, options = subjects.source_of(Path(folder), manifest, against)
     trained = subjects.open_trained(spec, **options)
     shape, dtype = packed.input
     if subjects.input_of(trained.loaded) != packed.input:
@@ -212,32 +226,6 @@ def verify(
         layers=layers,
         progress=progress,
     )
-
-
-def _against(folder: Path, manifest: dict[str, Any] | None, against: str | None) -> tuple[str, dict[str, str | None]]:
-    """The specification of the trained model, and its options."""
-    from qnn_deploy.emit.manifest import sha256
-
-    if against is not None:
-        return against, {}
-    if manifest is None:
-        raise UserError("QD0106", "a .qdm alone does not say what it was built from", help="--against MODEL")
-    source = manifest["source"]
-    options = {"weights": source["weights"], "input_spec": source["input_spec"]}
-    if source["path"] is None:
-        return source["spec"], options
-    path = folder / source["path"] if source["spec"] == source["path"] == "model.pt" else Path(source["path"])
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            "QD0101", f"cannot read the model that was built: {error.strerror}", where=str(path), help="--against MODEL"
-        ) from error
-    if sha256(content) != source["sha256"]:
-        raise UserError(
-            "QD0107", "the trained model is not the one that was built", where=str(path), help="build again, or --against MODEL"
-        )
-    return str(path), options
 
 
 def evaluate(
@@ -308,7 +296,7 @@ def bench(
     if peers:
         from qnn_deploy.evaluate.float_twin import float_twin
 
-        spec, options = _against(Path(name), packed.manifest, None)
+        spec, options = subjects.source_of(Path(name), packed.manifest)
         twin = float_twin(subjects.open_trained(spec, **options).lowered.l1)
         peer = measuring.measure_onnx(twin, packed.input[0], packed.program.macs)
         measured.append(({"name": f"{title} in fp32", "runner": "onnxruntime", "kernels": "default"}, peer))

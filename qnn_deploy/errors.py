@@ -43,6 +43,7 @@ CODES: dict[str, tuple[Exit, str]] = {
     "QD0307": (Exit.UNDEPLOYABLE, "a reduction runs over floats"),
     "QD0308": (Exit.UNDEPLOYABLE, "the input description is missing or does not fit the model"),
     "QD0309": (Exit.UNDEPLOYABLE, "an activation function is not monotone over its accumulators"),
+    "QD0310": (Exit.BAD_INPUT, "activations cannot be calibrated on these data"),
     "QD0401": (Exit.TOOLCHAIN, "no compiler was found"),
     "QD0402": (Exit.TOOLCHAIN, "the compiler failed"),
     "QD0403": (Exit.TOOLCHAIN, "a runner is missing or failed"),

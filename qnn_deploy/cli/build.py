@@ -16,6 +16,9 @@ from qnn_deploy.cli._console import json_option, note, progress, show, show_json
 @click.option("-o", "--out", type=click.Path(), default="out", show_default=True, help="Directory to write.")
 @click.option("--weights", type=click.Path(), help="State dict for MODEL given as module:function.")
 @click.option("--input", "input_spec", metavar="SPEC", help="1x3x32x32:uint8[:zero=Z][:scale=S], where the model does not say.")
+@click.option("--calibrate", metavar="DATA", help="Training data: where the model sums float activations, they become integers by data.")
+@click.option("--activations", default="int16", show_default=True, help="int16 or int8, with --calibrate.")
+@click.option("--calibrate-images", type=click.IntRange(min=1), default=256, show_default=True, help="As many of them.")
 @click.option("--cc", metavar="COMMAND", help="C compiler; default: zig from the ziglang package.")
 @click.option("--dry-run", is_flag=True, help="Compile, print the table, write nothing.")
 @click.option("--print-ir", is_flag=True, help="Print the graph after each pass, on stderr.")
@@ -27,6 +30,9 @@ def command(
     out: str,
     weights: str | None,
     input_spec: str | None,
+    calibrate: str | None,
+    activations: str,
+    calibrate_images: int,
     cc: str | None,
     dry_run: bool,
     print_ir: bool,
@@ -44,6 +50,9 @@ def command(
             None if dry_run else out,
             weights=weights,
             input_spec=input_spec,
+            calibrate=calibrate,
+            activations=activations,
+            calibrate_images=calibrate_images,
             cc=cc,
             print_ir=(lambda name, text: note(f"--- {name}\n{text}")) if print_ir else None,
             progress=stage,

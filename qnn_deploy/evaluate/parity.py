@@ -18,6 +18,7 @@ from qnn_deploy.errors import ToolchainError
 from qnn_deploy.evaluate.backends import Backend, KernelsMissingError, Logits
 
 SCHEMA_VERSION = 1
+# Of predictions that a defect changes; those that departures change are all listed.
 _MAX_CHANGED = 20
 
 
@@ -162,7 +163,7 @@ def compare(
     trained = {
         "images": 0 if data is None else len(data.images),
         "correct": None if data is None else count_correct(truth[0], data.labels),
-        "changed": changed[:_MAX_CHANGED],
+        "changed": changed if departures else changed[:_MAX_CHANGED],
         "changed_total": len(changed),
         **departed,
     }

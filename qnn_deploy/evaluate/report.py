@@ -104,12 +104,18 @@ def _weights(totals: Mapping[str, Any]) -> list[str]:
 
 
 def departure_lines(departures: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What keeps the artefacts from torch's own bits, a line or two for each layer."""
-    lines = [f"departure   {each['layer']}: {each['what']}; to have torch's bits, {each['remedy']}" for each in departures[:_MOST]]
-    return lines + ([f"departure   and {len(departures) - _MOST} more"] if len(departures) > _MOST else [])
+    """What keeps the artefacts from torch's own bits, a line for each reason with the layers that it holds for."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for each in departures:
+        reasons.setdefault((each["what"], each["remedy"]), []).append(each["layer"])
+    lines = []
+    for (what, remedy), layers in reasons.items():
+        names = ", ".join(layers[:_MOST]) + (f" and {len(layers) - _MOST} more" if len(layers) > _MOST else "")
+        lines.append(f"departure   {names}: {what}; to have torch's bits, {remedy}")
+    return lines
 
 
-_MOST = 20
+_MOST, _MOST_CHANGES = 3, 20
 
 
 def verify_table(report: Mapping[str, Any]) -> str:
@@ -143,9 +149,11 @@ def verify_table(report: Mapping[str, Any]) -> str:
         f"\nagainst torch: {trained['equal_images']:,} of {trained['compared']:,} inputs bit-equal, predictions changed: "
         f"{trained['changed_total']}, largest difference of a logit {trained['largest_difference']:.3g}"
     )
-    for change in trained["changed"]:
+    for change in trained["changed"][:_MOST_CHANGES]:
         text += f"\nchanged: {change['inputs']} {change['image']}, class {change['trained']} -> {change['artefact_class']}"
         text += f", torch's margin {change['margin']:.3g}"
+    if trained["changed_total"] > _MOST_CHANGES:
+        text += f"\nchanged: and {trained['changed_total'] - _MOST_CHANGES} more, all with --json"
     layers = len(report["departures"])
     return text + (
         f"\nartefacts equal one another: 0 differing bits; {layers} departure{'s' if layers > 1 else ''} from torch"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,13 +69,45 @@ def read_bytes(path: Path) -> bytes:
         raise UserError("QD0101", f"cannot read: {error.strerror}", where=str(path)) from error
 
 
-def open_trained(spec: str, *, weights: str | None = None, input_spec: str | None = None) -> Trained:
-    """Load and lower ``spec``."""
+def open_trained(
+    spec: str, *, weights: str | None = None, input_spec: str | None = None, calibration: Mapping[str, Any] | None = None
+) -> Trained:
+    """Load and lower ``spec``, with the scales of a build's ``calibration`` where it had one."""
     from qnn_deploy.frontend import load_model
     from qnn_deploy.passes.pipeline import lower
+    from qnn_deploy.passes.quantise_activations import Calibration
 
     loaded = load_model(spec, weights=weights, input_spec=input_spec)
-    return Trained(loaded, lower(loaded.model), oracle_of(loaded))
+    known = None if calibration is None else Calibration(calibration["activations"], scales=calibration["scales"])
+    return Trained(loaded, lower(loaded.model, calibration=known), oracle_of(loaded))
+
+
+def source_of(folder: Path, manifest: dict[str, Any] | None, against: str | None = None) -> tuple[str, dict[str, Any]]:
+    """What `open_trained` takes for the model that the build in ``folder`` was made from, or for ``against``.
+
+    Raises:
+        UserError: QD0106 where nothing says what it was, QD0101 or QD0107 where it is gone or another one.
+    """
+    if against is not None:
+        return against, {"calibration": manifest["source"].get("calibration")} if manifest is not None else {}
+    if manifest is None:
+        raise UserError("QD0106", "a .qdm alone does not say what it was built from", help="--against MODEL")
+    source = manifest["source"]
+    options = {"weights": source["weights"], "input_spec": source["input_spec"], "calibration": source.get("calibration")}
+    if source["path"] is None:
+        return source["spec"], options
+    path = folder / source["path"] if source["spec"] == source["path"] == "model.pt" else Path(source["path"])
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            "QD0101", f"cannot read the model that was built: {error.strerror}", where=str(path), help="--against MODEL"
+        ) from error
+    if manifests.sha256(content) != source["sha256"]:
+        raise UserError(
+            "QD0107", "the trained model is not the one that was built", where=str(path), help="build again, or --against MODEL"
+        )
+    return str(path), options
 
 
 def oracle_of(loaded: LoadedModel) -> Predict:

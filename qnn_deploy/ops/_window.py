@@ -76,7 +76,11 @@ def convolve(x: Array, w: Array, attributes: Attributes) -> Array:
     Raises:
         ExactnessError: see `exact_dtype`.
     """
-    dtype = exact_dtype(x, w)
+    return correlate(x, w, attributes, exact_dtype(x, w))
+
+
+def correlate(x: Array, w: Array, attributes: Attributes, dtype: str) -> Array:
+    """`convolve` in floats of ``dtype``, of any values, with sums in no order to rely on."""
     group, (stride_h, stride_w), (dilation_h, dilation_w) = attributes["group"], attributes["strides"], attributes["dilations"]
     top, left, bottom, right = attributes["pads"]
     outputs, channels, kernel_h, kernel_w = w.shape

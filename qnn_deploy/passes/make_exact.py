@@ -110,7 +110,10 @@ class MakeExact(LevelPass):
         x = node.inputs[0]
         assert x is not None
         if x not in ranges:
-            help = "quantise its input (qnn_deploy.nn IntActivation or SignActivation before the layer)"
+            help = (
+                "quantise its input (qnn_deploy.nn IntActivation or SignActivation before the layer); as it is, `build --calibrate DATA` "
+                "gives it int16 activations"
+            )
             self.fail(
                 UserError(
                     "QD0307", f"{node.op_type} sums real values, in an order that no two machines share", where=location(node), help=help

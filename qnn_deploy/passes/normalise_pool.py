@@ -1,4 +1,4 @@
-"""Pools: MaxPool with every attribute written, sums over the map as SumPool, means over a power of two as SumPool and Scale."""
+"""Pools: MaxPool with every attribute written, sums over the map as SumPool, means over it as SumPool and Scale."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from qnn_deploy.ir.edit import (
     supersede,
 )
 from qnn_deploy.passes._importing import ImportPass, power_of_two
+from qnn_deploy.passes.departures import depart
 
 _MEANS = ("ReduceMean", "GlobalAveragePool", "AveragePool")
 
@@ -29,7 +30,8 @@ _MEANS = ("ReduceMean", "GlobalAveragePool", "AveragePool")
 class NormalisePool(ImportPass):
     """1. MaxPool and ReduceMax over the map -> MaxPool.  2. ReduceSum over the map -> SumPool.
 
-    3. A mean over 2^k elements -> SumPool and Scale(2^-k), which is what torch computes; other means divide, and are refused (QD0307).
+    3. A mean over n elements of the map -> SumPool and Scale(1 / n). torch divides, which is the same where n is a power of two; elsewhere
+       a departure is noted. Other means are refused (QD0307).
     """
 
     def rewrite(self, model: ir.Model) -> bool:
@@ -82,9 +84,8 @@ class NormalisePool(ImportPass):
             supersede(node, last)
             return
         if node.op_type in _MEANS and not power_of_two(count):
-            message = f"a mean over {before[2]} x {before[3]} elements divides by {count}, which is not a power of two"
-            self.fail(refuse(node, "QD0307", message, _MEAN_HELP))
-            return
+            what = f"torch divides a mean over {before[2]} x {before[3]} elements by {count}, the artefacts multiply the sum by 1 / {count}"
+            depart(graph, node, what, f"sum, x.sum((2, 3)), and let what follows take the factor 1 / {count}")
         last = insert_after(node, "SumPool", [x], {"to": FLOAT}, domain=DOMAIN, shape=before[:2])
         if node.op_type in _MEANS:
             factor = add_initializer(graph, f"{node.outputs[0].name}_factor", np.array([1 / count], np.float32))

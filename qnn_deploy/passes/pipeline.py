@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import onnx_ir as ir
 
@@ -17,6 +17,7 @@ from qnn_deploy.passes.move_scales import MoveScales
 from qnn_deploy.passes.pack_binary_weights import PackBinaryWeights
 from qnn_deploy.passes.prove_signs import ProveSigns
 from qnn_deploy.passes.prove_straight_through import ProveStraightThrough
+from qnn_deploy.passes.quantise_activations import Calibration, QuantiseActivations, calibrate_with
 from qnn_deploy.passes.remove_unused import RemoveUnused
 from qnn_deploy.passes.scan import ThresholdProof
 
@@ -24,6 +25,7 @@ from qnn_deploy.passes.scan import ThresholdProof
 EXACT: tuple[tuple[type[LevelPass], str], ...] = (
     (ProveStraightThrough, "on ranges, while every step is there that they follow from"),
     (MoveScales, "before reductions become integer: a scale in front of one goes behind it"),
+    (QuantiseActivations, "what reads floats after that, by data"),
     (ProveSigns, "a sign with three values must go before ranges are used as +1/-1"),
     (MakeExact, "every reduction becomes integer; the level changes here"),
     (FoldThresholds, "on exact operators, so that a threshold replaces exactly what it was scanned from"),
@@ -41,18 +43,21 @@ class Lowered:
         l1: the canonical form it was made from, a copy.
         proofs: one record per thresholded layer.
         departures: layers in which torch's own bits cannot be had; empty for a network that equals torch throughout.
+        scales: of the activations that were calibrated, by value; empty without a calibration.
     """
 
     model: ir.Model
     l1: ir.Model
     proofs: tuple[ThresholdProof, ...]
     departures: tuple[Departure, ...] = ()
+    scales: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-def lower(model: ir.Model, *, after: Callable[[str, ir.Model], None] | None = None) -> Lowered:
+def lower(model: ir.Model, *, calibration: Calibration | None = None, after: Callable[[str, ir.Model], None] | None = None) -> Lowered:
     """Lower an imported model (L0) to L2, in place.
 
     Args:
+        calibration: for float activations in front of reductions; None refuses them.
         after: called with each pass's name and the model behind it (for ``--print-ir``).
 
     Raises:
@@ -70,6 +75,9 @@ def lower(model: ir.Model, *, after: Callable[[str, ir.Model], None] | None = No
         apply(make)
     verify(model, Level.L1)
     l1 = model.clone()
+    if calibration is not None:
+        calibrate_with(model, calibration)
     steps = [apply(make) for make, _ in EXACT]
     proofs = tuple(proof for step in steps if isinstance(step, FoldThresholds) for proof in step.proofs)
-    return Lowered(model, l1, proofs, departures_of(model.graph))
+    scales = {name: scale for step in steps if isinstance(step, QuantiseActivations) for name, scale in step.scales.items()}
+    return Lowered(model, l1, proofs, departures_of(model.graph), scales)

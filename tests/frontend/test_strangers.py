@@ -11,12 +11,14 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 
 from qnn_deploy import api, frontend
+from qnn_deploy.errors import CompileErrors
 from tests.frontend import _strangers
 
 
@@ -33,11 +35,10 @@ def export_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frontend, "load_model", copied)
 
 
-def _report(style: type, folder: Path, input_spec: str = _strangers.INPUT) -> tuple[dict[str, Any], dict[str, Any]]:
-    manifest = api.build(
-        f"tests.frontend._strangers:make_{style.__name__}", ("host",), ("qdm", "onnx"), folder / "out", input_spec=input_spec
-    )
-    report = api.verify(folder / "out", runners=("host",))
+def _report(style: type, folder: Path, input_spec: str = _strangers.INPUT, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    spec = f"tests.frontend._strangers:make_{style.__name__}"
+    manifest = api.build(spec, ("host",), ("qdm", "onnx"), folder / "out", input_spec=input_spec, **options)
+    report = api.verify(folder / "out", runners=("host",), data=options.get("calibrate"))
     ran = {(row["artefact"], row["kernels"]) for row in report.rows if not row.get("not_run")}
     assert {("exact graph", "-"), ("model.onnx", "-"), ("model.qdm", "ref"), ("model.qdm", "auto")} <= ran | {("model.qdm", "auto")}
     assert report.ok, [row for row in report.rows if row["differing_bits"]]
@@ -68,6 +69,25 @@ def test_departing(style: type, tmp_path: Path) -> None:
     trained = report["trained"]
     assert trained["compared"] >= 50 and trained["changed_total"] == len(trained["changed"]) == 0
     assert trained["largest_difference"] < 1e-3
+
+
+@pytest.mark.parametrize("activations", ["int16", "int8"])
+def test_float_activations(activations: str, tmp_path: Path) -> None:
+    """Refused with the remedy named; calibrated, one network of integers on every backend, and what it changes is counted."""
+    with pytest.raises(CompileErrors, match="--calibrate DATA") as caught:
+        _report(_strangers.WeightOnly, tmp_path)
+    assert {finding.code for finding in caught.value.findings} == {"QD0307"}
+    np.save(tmp_path / "data.npy", np.random.default_rng(0).integers(0, 256, (64, 3, 10, 10), np.uint8))
+    data = f"npy:{tmp_path / 'data.npy'}"
+    manifest, report = _report(_strangers.WeightOnly, tmp_path, calibrate=data, activations=activations, calibrate_images=32)
+    calibration = manifest["source"]["calibration"]
+    assert {key: calibration[key] for key in ("data", "images", "activations")} == {"data": data, "images": 32, "activations": activations}
+    assert len(calibration["scales"]) == 3 and manifest["ops"]["quantize"] == 3
+    assert {each["layer"].split()[0] for each in manifest["departures"]} >= {"conv2", "fc"}
+    trained = report["trained"]
+    assert trained["changed_total"] == len(trained["changed"])
+    # Of the generated inputs some lie far outside the data.
+    assert activations == "int8" or {each["inputs"] for each in trained["changed"]} <= {"generated"}
 
 
 def test_scaled_pixels(tmp_path: Path) -> None:

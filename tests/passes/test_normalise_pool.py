@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qnn_deploy.ir.edit import constant, shape_of
+from qnn_deploy.passes.departures import departures_of
 from qnn_deploy.passes.normalise_pool import NormalisePool
 from tests.passes._l0 import kinds, l0, run
 
@@ -57,11 +58,17 @@ def test_over_the_map(step: str, shape: str, expected: list[str]) -> None:
             assert node.attributes["kernel_shape"].as_ints() == (4, 8)
 
 
+def test_a_mean_that_divides_by_no_power_of_two_departs() -> None:
+    model = l0(f"net (float[2, 3, 7, 7] x) => (y) {CONSTANTS} {{ y = ReduceMean <keepdims = 0> (x, map) }}")
+    assert run(model, NormalisePool) == []
+    assert kinds(model) == ["q.SumPool", "q.Scale"]
+    (departure,) = departures_of(model.graph)
+    assert "by 49" in departure.what
+
+
 @pytest.mark.parametrize(
     ("step", "code"),
     [
-        ("ReduceMean (x, map)", "QD0307"),
-        ("GlobalAveragePool (x)", "QD0307"),
         ("AveragePool <kernel_shape = [2, 2]> (x)", "QD0307"),
         ("ReduceMean (x, channels)", "QD0307"),
         ("ReduceSum (x, channels)", "QD0301"),
