@@ -332,22 +332,6 @@ class Biased(Net):
         )
 
 
-class WeightOnly(nn.Module):
-    """The ablation papers': binary weights, alpha in front, float activations, a mean over the map."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(19)
-        self.conv1, self.bn1 = BinaryConv(3, 16, 3, padding=1), nn.BatchNorm2d(16)
-        self.conv2, self.bn2 = AlphaConv(16, 24, 3, padding=1), nn.BatchNorm2d(24)
-        self.pool, self.fc = nn.AdaptiveAvgPool2d(1), BinaryDense(24, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = F.relu(self.bn2(self.conv2(x)))
-        return self.fc(torch.flatten(self.pool(x), 1))
-
-
 class Functional(nn.Module):
     """Everything by hand: parameters, F.conv2d, F.batch_norm, operators."""
 
