@@ -15,11 +15,17 @@ from qnn_deploy.errors import UserError
 def write_whole(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` through a temporary name; what was there stays until the new file is on the disk.
 
+    A link is followed; what is no file (a device, a pipe) is written to as it is.
+
     Raises:
         UserError: QD0105 where it cannot be written (no space left, no such folder); the file that was there is intact.
     """
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(content)
+            return
         temporary.write_bytes(content)
         move(temporary, path)
     except OSError as error:

@@ -160,6 +160,17 @@ def test_a_place_that_cannot_be(name: str, tmp_path: Path) -> None:
     assert caught.value.code == "QD0105"
 
 
+def test_a_link_is_followed_and_a_device_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    files.write_whole(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    files.write_whole(tmp_path / "pipe", b"through")
+    assert os.read(reader, 10) == b"through" and (tmp_path / "pipe").is_fifo()
+    os.close(reader)
+
+
 def test_equal_contents_give_equal_checkpoints(tmp_path: Path) -> None:
     """torch.save writes the stem of the path that it is given into the file, a process id among it."""
     pytest.importorskip("torch")
