@@ -83,9 +83,10 @@ def layer(kind: str, side: int, channels: int, out: int) -> bytes:
     return encode(Program("layer", (source, result), (op,), tuple(constants), 0, 1, at + align(scratch), 0))
 
 
-def build(cc: str, folder: Path) -> Path:
+def build(cc: str) -> Path:
     """``qd_bench`` with its symbols, compiled with the command ``cc``; from the cache where the same sources were before."""
     from qnn_deploy.cache import cache_folder
+    from qnn_deploy.files import move
     from qnn_deploy.toolchain.compiler import FLAGS, runtime_folder, sources, sources_key
 
     root = runtime_folder()
@@ -94,10 +95,11 @@ def build(cc: str, folder: Path) -> Path:
     key = hashlib.sha256("\0".join([sources_key(root), cc, *flags]).encode()).hexdigest()[:24]
     made = cache_folder("bin") / f"bench_arm-{key}"
     if not made.exists():
-        out = folder / "qd_bench"
-        command = [*shlex.split(cc), *flags, "-static", "-Iinclude", "-Isrc", "-o", str(out), *sources(root, "qd_bench"), "-lm", "-pthread"]
-        subprocess.run(command, cwd=root, check=True)
-        out.replace(made)
+        with tempfile.TemporaryDirectory(dir=made.parent, prefix=".tmp-") as folder:
+            out = Path(folder) / "qd_bench"
+            command = [*shlex.split(cc), *flags, "-static", "-Iinclude", "-Isrc", "-o", str(out), *sources(root, "qd_bench")]
+            subprocess.run([*command, "-lm", "-pthread"], cwd=root, check=True)
+            move(out, made)
     return made
 
 
@@ -187,7 +189,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        program, instrument = build(options.cc, folder), Instrument(folder)
+        program, instrument = build(options.cc), Instrument(folder)
         result: dict[str, Any] = {"schema_version": 1, "compiler": options.cc.replace(sys.executable, "python3").replace(str(ROOT), ".")}
         result["layers"] = [] if options.no_layers else layers(instrument, program, folder, options.only)
         result["networks"] = networks(instrument, program, [Path(path) for path in filter(None, options.networks.split(","))])

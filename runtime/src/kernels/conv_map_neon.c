@@ -1,0 +1,290 @@
+/*
+ * Whole binary convolutions with NEON: activations are read where they lie in the map.
+ *
+ * Per group of 16 output channels the weights are brought into the order in which counts_neon.h reads them, on the stack; then four output pixels
+ * at a time are counted, and their thresholds compared in registers. A unit of a row is as many bytes as divide a pixel: 16, 4 or 2. Taps outside
+ * the map are left out: rows and columns of output pixels that have the same taps inside come as bands.
+ */
+#if defined(__aarch64__)
+
+#include "counts_neon.h"
+
+enum { BUFFER = 36864, FEWEST = 4, MOST_BITS = 65534 };
+
+typedef struct group {
+    const qd_map *map;
+    const uint8_t *weights; /* in the order of the unit */
+    size_t first;           /* output channel */
+    size_t sixteens;        /* 16 output channels are counted at a time, once or twice */
+    size_t sixteen;         /* bytes of their weights */
+} group;
+
+/* Output pixels of one band of rows and one of columns. */
+typedef struct patch {
+    qd_walk walk;        /* of all units, pixels left open */
+    size_t x_row, w_row; /* bytes to the next kernel row */
+    const uint8_t *weights;
+    int fits;            /* one pixel's mismatches of bytes do not overflow bytes */
+    int32_t bits;
+    uint16x8_t limit[4]; /* at least so many mismatches give 1 */
+} patch;
+
+/* Four vectors of 16 channels, a byte of each, to 16 channels of four bytes: words. */
+QD_NEON_INLINE void store_words(const uint8_t *from, size_t lanes, uint8_t *to) {
+    const uint8x16x4_t v = {{vld1q_u8(from), vld1q_u8(from + lanes), vld1q_u8(from + 2 * lanes), vld1q_u8(from + 3 * lanes)}};
+    vst4q_u8(to, v);
+}
+
+/* All rows of the weights of 16 channels, n bytes each. */
+QD_NEON_INLINE void make_weights(const size_t U, const uint8_t *from, size_t lanes, size_t n, uint8_t *to) {
+    for (size_t k = 0; k < n; k += U) {
+        if (U == 2) {
+            const uint8x16x2_t v = {{vld1q_u8(from + k * lanes), vld1q_u8(from + (k + 1) * lanes)}};
+            vst2q_u8(to + 16 * k, v);
+        } else if (U == 4) {
+            store_words(from + k * lanes, lanes, to + 16 * k);
+        } else {
+            uint32_t words[4][16];
+            for (size_t j = 0; j < 4; j++) store_words(from + (k + 4 * j) * lanes, lanes, (uint8_t *)words[j]);
+            for (size_t i = 0; i < 4; i++) { /* four channels of four words each */
+                const uint32x4x4_t v = {{vld1q_u32(words[0] + 4 * i), vld1q_u32(words[1] + 4 * i), vld1q_u32(words[2] + 4 * i),
+                                         vld1q_u32(words[3] + 4 * i)}};
+                vst4q_u32((uint32_t *)(void *)(to + i / 2 * 8 * n + 8 * k + i % 2 * 64), v);
+            }
+        }
+    }
+}
+
+/* What is the same for all pixels of two bands. */
+QD_NEON_INLINE void prepare(const size_t U, const group *g, qd_band rows, qd_band columns, patch *t) {
+    const qd_map *m = g->map;
+    const size_t inside = rows.to - rows.from, across = columns.to - columns.from, per_byte = U == 16 ? 8 : 16;
+    t->x_row = m->w * m->pixel;
+    t->w_row = m->kernel_w * m->pixel * per_byte;
+    t->walk.stretches = across > 0 ? inside : 0;
+    t->walk.steps = across * m->pixel / U;
+    t->walk.x_skip = t->x_row - across * m->pixel;
+    t->walk.w_skip = t->w_row - across * m->pixel * per_byte;
+    t->weights = g->weights + (rows.from * m->kernel_w + columns.from) * m->pixel * per_byte;
+    t->bits = (int32_t)(inside * across * m->channels);
+    t->fits = t->walk.stretches * t->walk.steps <= QD_STEPS;
+    for (size_t i = 0; m->thresholds && i < 2 * g->sixteens; i++) {
+        uint16_t limit[8];
+        for (size_t j = 0; j < 8; j++) { /* bits - 2 n < threshold; never for channels that are not there */
+            const size_t c = g->first + 8 * i + j;
+            const int64_t least = c < m->out_channels ? (((int64_t)t->bits - m->thresholds[c]) >> 1) + 1 : MOST_BITS + 1;
+            limit[j] = (uint16_t)(least < 0 ? 0 : least > MOST_BITS + 1 ? MOST_BITS + 1 : least);
+        }
+        t->limit[i] = vld1q_u16(limit);
+    }
+}
+
+/* Byte sums of P = 1 or 4 pixels with 16 channels; how many vectors they take. */
+QD_NEON_INLINE size_t count_copies(const size_t U, const size_t P, const qd_walk *walk, const uint8_t *weights, uint8x16_t *acc) {
+    if (U == 2) qd_count_halves_4(walk, weights, acc);
+    else if (P == 4) qd_count_words_4(walk, weights, acc);
+    else qd_count_words_1(walk, weights, acc);
+    return U == 2 ? 2 * P : 4 * P;
+}
+
+/* Sums of all pixels where bytes would overflow, in pieces that they hold. */
+QD_NEON_INLINE void count_pieces(const size_t U, const size_t P, const patch *t, const uint8_t *weights, uint16x8_t *wide) {
+    const size_t steps = t->walk.steps, whole = steps < QD_STEPS ? QD_STEPS / steps : 1; /* rows of a piece */
+    for (size_t i = 0; i < 4 * P; i++) wide[i] = vdupq_n_u16(0);
+    for (size_t r = 0; r < t->walk.stretches; r += whole) {
+        for (size_t k = 0; k < steps; k += QD_STEPS) {
+            uint8x16_t acc[16];
+            qd_walk walk = t->walk;
+            size_t n;
+            walk.stretches = walk.stretches - r < whole ? walk.stretches - r : whole;
+            walk.steps = steps - k < QD_STEPS ? steps - k : QD_STEPS;
+            walk.x_skip = t->x_row - walk.steps * U;
+            walk.w_skip = t->w_row - walk.steps * U * 16;
+            for (size_t p = 0; p < P; p++) walk.x[p] += r * t->x_row + k * U;
+            n = count_copies(U, P, &walk, weights + r * t->w_row + k * U * 16, acc);
+            _Pragma("GCC unroll 16") for (size_t i = 0; i < n; i++) wide[i] = vpadalq_u8(wide[i], acc[i]);
+        }
+    }
+}
+
+/* sums[2 * pixel + half]: mismatches of P = 1 or 4 pixels with 16 channels. */
+QD_NEON_INLINE void count(const size_t U, const size_t P, const group *g, const patch *t, const uint8_t *weights, uint16x8_t *sums) {
+    if (U == 16) {
+        uint16x8_t first[4], second[4];
+        if (P == 4) qd_count_16_bytes_4(&t->walk, weights, first);
+        else qd_count_16_bytes_1(&t->walk, weights, first);
+        if (P == 4) qd_count_16_bytes_4(&t->walk, weights + g->sixteen / 2, second);
+        else qd_count_16_bytes_1(&t->walk, weights + g->sixteen / 2, second);
+        _Pragma("GCC unroll 4") for (size_t p = 0; p < P; p++) {
+            sums[2 * p] = first[p];
+            sums[2 * p + 1] = second[p];
+        }
+    } else if (t->fits) {
+        uint8x16_t acc[16];
+        count_copies(U, P, &t->walk, weights, acc);
+        _Pragma("GCC unroll 8") for (size_t i = 0; i < 2 * P; i++) {
+            sums[i] = U == 2 ? vpaddlq_u8(acc[i]) : vpaddq_u16(vpaddlq_u8(acc[2 * i]), vpaddlq_u8(acc[2 * i + 1]));
+        }
+    } else {
+        uint16x8_t wide[16];
+        count_pieces(U, P, t, weights, wide);
+        for (size_t i = 0; i < 2 * P; i++) sums[i] = U == 2 ? wide[i] : vpaddq_u16(wide[2 * i], wide[2 * i + 1]);
+    }
+}
+
+/* Bits of 16 channels of P pixels, 16 a pixel. */
+QD_NEON_INLINE uint16x4_t compare(const size_t P, const uint16x8_t *limit, const uint16x8_t *sums) {
+    static const uint16_t places[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+    const uint16x8_t place = vld1q_u16(places);
+    uint16x8_t v[4];
+    _Pragma("GCC unroll 4") for (size_t p = 0; p < 4; p++) {
+        const uint16x8_t *n = sums + 2 * (p < P ? p : 0);
+        v[p] = p < P ? vpaddq_u16(vandq_u16(vcgeq_u16(n[0], limit[0]), place), vandq_u16(vcgeq_u16(n[1], limit[1]), place)) : v[0];
+    }
+    return vreinterpret_u16_u8(vmovn_u16(vpaddq_u16(vpaddq_u16(v[0], v[1]), vpaddq_u16(v[2], v[3]))));
+}
+
+/* P pixels; bits[sixteen]. */
+QD_NEON_INLINE void store_bits(const size_t P, const group *g, const uint16x4_t *bits, const size_t *pixel) {
+    const size_t step = g->map->out_pixel;
+    uint8_t *out = g->map->out + g->first / 8;
+    if (g->sixteens == 2) {
+        const uint16x4x2_t both = vzip_u16(bits[0], bits[1]);
+        const uint32x2_t low = vreinterpret_u32_u16(both.val[0]), high = vreinterpret_u32_u16(both.val[1]);
+        vst1_lane_u32((uint32_t *)(void *)(out + pixel[0] * step), low, 0);
+        if (P == 1) return;
+        vst1_lane_u32((uint32_t *)(void *)(out + pixel[1] * step), low, 1);
+        vst1_lane_u32((uint32_t *)(void *)(out + pixel[2] * step), high, 0);
+        vst1_lane_u32((uint32_t *)(void *)(out + pixel[3] * step), high, 1);
+    } else {
+        uint16_t words[4];
+        vst1_u16(words, bits[0]);
+        for (size_t p = 0; p < P; p++) {
+            uint8_t *to = out + pixel[p] * step;
+            if (step == 1) to[0] = (uint8_t)words[p];
+            else memcpy(to, words + p, 2);
+        }
+    }
+}
+
+/* Accumulators or a stream of 16 channels from c on of one pixel. */
+QD_NEON_INLINE void store_values(const qd_map *m, size_t c, const patch *t, const uint16x8_t *sums, size_t pixel) {
+    const size_t n = m->out_channels - c < 16 ? m->out_channels - c : 16, at = pixel * m->out_channels + c;
+    const int32x4_t bits = vdupq_n_s32(t->bits);
+    int32_t acc[16];
+    for (size_t i = 0; i < 2; i++) {
+        vst1q_s32(acc + 8 * i, vsubq_s32(bits, vreinterpretq_s32_u32(vshll_n_u16(vget_low_u16(sums[i]), 1))));
+        vst1q_s32(acc + 8 * i + 4, vsubq_s32(bits, vreinterpretq_s32_u32(vshll_high_n_u16(sums[i], 1))));
+    }
+    if (m->steps) qd_stream_part(m->steps, c, n, acc, NULL, m->add ? m->add + at : NULL, (float *)(void *)m->out + at);
+    else memcpy((int32_t *)(void *)m->out + at, acc, n * sizeof *acc);
+}
+
+/* P pixels; where there are fewer, the last one comes more than once. */
+QD_NEON_INLINE void tile(const size_t U, const size_t P, const group *g, const patch *t, const size_t *pixel) {
+    uint16x4_t bits[2];
+    for (size_t i = 0; i < g->sixteens; i++) {
+        uint16x8_t sums[8];
+        if (t->walk.stretches > 0) {
+            count(U, P, g, t, t->weights + i * g->sixteen, sums);
+        } else {
+            for (size_t p = 0; p < 2 * P; p++) sums[p] = vdupq_n_u16(0);
+        }
+        if (g->map->thresholds) {
+            bits[i] = compare(P, t->limit + 2 * i, sums);
+        } else {
+            for (size_t p = 0; p < P; p++) store_values(g->map, g->first + 16 * i, t, sums + 2 * p, pixel[p]);
+        }
+    }
+    if (g->map->thresholds) store_bits(P, g, bits, pixel);
+}
+
+QD_NEON_INLINE void run_bands(const size_t U, const group *g, qd_band rows, qd_band columns) {
+    const qd_map *m = g->map;
+    const size_t n = (rows.end - rows.begin) * (columns.end - columns.begin), step = m->stride_w * m->pixel;
+    size_t y = rows.begin, x = columns.begin;
+    patch t;
+    prepare(U, g, rows, columns, &t);
+    for (size_t i = 0; i < n;) {
+        const size_t take = n - i >= 4 ? 4 : n - i == 3 || U == 2 ? n - i : 1;
+        const uint8_t *in = m->in + ((y * m->stride_h + rows.from - m->top) * m->w + x * m->stride_w + columns.from - m->left) * m->pixel;
+        size_t pixel[4];
+        if (columns.end - x >= 4) { /* side by side, the most common */
+            _Pragma("GCC unroll 4") for (size_t p = 0; p < 4; p++) {
+                const size_t q = p < take ? p : take - 1;
+                t.walk.x[p] = in + q * step;
+                pixel[p] = y * m->out_w + x + q;
+            }
+            x += take;
+        } else {
+            for (size_t p = 0; p < 4; p++) {
+                t.walk.x[p] = in;
+                pixel[p] = y * m->out_w + x;
+                if (p + 1 >= take) continue; /* the last one again */
+                in += step;
+                if (++x == columns.end) {
+                    x = columns.begin;
+                    y++;
+                    in += m->stride_h * t.x_row - (columns.end - columns.begin) * step;
+                }
+            }
+            x++;
+        }
+        if (x == columns.end) {
+            x = columns.begin;
+            y++;
+        }
+        if (take > 1 || U == 2) tile(U, 4, g, &t, pixel);
+        else tile(U, 1, g, &t, pixel);
+        i += take;
+    }
+}
+
+/* Output channels from g->first on, 16 or 32. */
+QD_NEON_INLINE void run_group(const size_t U, group *g) {
+    const qd_map *m = g->map;
+    const size_t lanes = m->out_channels > 16 ? 32 : 16, n = m->kernel_h * m->kernel_w * m->pixel;
+    _Alignas(16) uint8_t weights[BUFFER];
+    g->weights = weights;
+    g->sixteen = 16 * n;
+    for (size_t i = 0; i < g->sixteens; i++) {
+        make_weights(U, m->weights + g->first / lanes * n * lanes + g->first % lanes + 16 * i, lanes, n, weights + i * 16 * n);
+    }
+    for (size_t c = 0; c < m->n_columns; c++) {
+        for (size_t r = 0; r < m->n_rows; r++) run_bands(U, g, m->rows[r], m->columns[c]);
+    }
+}
+
+#define INSTANCE(name, unit) \
+    __attribute__((noinline)) static void name(group *g) { run_group(unit, g); }
+INSTANCE(by_vectors, 16)
+INSTANCE(by_words, 4)
+INSTANCE(by_halves, 2)
+
+int qd_conv_map_neon(const qd_map *m) {
+    const size_t taps = m->kernel_h * m->kernel_w, used = (m->out_channels + 15) / 16 * 2;
+    size_t rows = 0;
+    group g;
+    for (size_t r = 0; r < m->n_rows; r++) rows += m->rows[r].end - m->rows[r].begin;
+    if (m->zero || m->pixel == 1 || rows * m->out_w < FEWEST) return 0;
+    if (taps * m->channels > MOST_BITS || taps * m->pixel * 16 > BUFFER) return 0;
+    g.map = m;
+    for (g.first = 0; g.first < m->out_channels; g.first += 16 * g.sixteens) {
+        g.sixteens = m->out_channels - g.first > 16 && taps * m->pixel * 32 <= BUFFER ? 2 : 1;
+        if (m->pixel % 16 == 0) by_vectors(&g);
+        else if (m->pixel % 4 == 0) by_words(&g);
+        else by_halves(&g);
+    }
+    if (m->thresholds && m->out_pixel > used) {
+        for (size_t r = 0; r < m->n_rows; r++) {
+            for (size_t y = m->rows[r].begin; y < m->rows[r].end; y++) {
+                for (size_t x = 0; x < m->out_w; x++) memset(m->out + (y * m->out_w + x) * m->out_pixel + used, 0, m->out_pixel - used);
+            }
+        }
+    }
+    return 1;
+}
+
+#else
+typedef int qd_conv_map_neon_is_for_aarch64;
+#endif
