@@ -207,18 +207,19 @@ QD_NEON_INLINE void run_bands(const size_t U, const group *g, qd_band rows, qd_b
     prepare(U, g, rows, columns, &t);
     for (size_t i = 0; i < n;) {
         const size_t take = n - i >= 4 ? 4 : n - i == 3 || U == 2 ? n - i : 1;
-        const uint8_t *in = m->in + ((y * m->stride_h + rows.from - m->top) * m->w + x * m->stride_w + columns.from - m->left) * m->pixel;
+        /* An offset, not a pointer: what leads from a row to the next may go back, which only wraps. */
+        size_t in = ((y * m->stride_h + rows.from - m->top) * m->w + x * m->stride_w + columns.from - m->left) * m->pixel;
         size_t pixel[4];
         if (columns.end - x >= 4) { /* side by side, the most common */
             _Pragma("GCC unroll 4") for (size_t p = 0; p < 4; p++) {
                 const size_t q = p < take ? p : take - 1;
-                t.walk.x[p] = in + q * step;
+                t.walk.x[p] = m->in + (in + q * step);
                 pixel[p] = y * m->out_w + x + q;
             }
             x += take;
         } else {
             for (size_t p = 0; p < 4; p++) {
-                t.walk.x[p] = in;
+                t.walk.x[p] = m->in + in;
                 pixel[p] = y * m->out_w + x;
                 if (p + 1 >= take) continue; /* the last one again */
                 in += step;
