@@ -27,7 +27,7 @@ from qnn_deploy.ir.program import (
 )
 from qnn_deploy.ops._bits import unpack_signs
 from qnn_deploy.plan.groups import CONVOLUTIONS, STEPS, VIEWS, Group, group
-from qnn_deploy.plan.memory import Block, lower_bound, place
+from qnn_deploy.plan.memory import Block, lower_bound, place, signs_of_streams
 from qnn_deploy.plan.pack import pack_channel_mask, pack_weights
 from qnn_deploy.plan.planes import most_terms, ternary_maps, weights_form
 
@@ -365,7 +365,9 @@ class _Planner:
         renumber = {old: new for new, old in enumerate(used)}
         buffers = [dataclasses.replace(self.buffers[i], first=first[i], last=last.get(i, 0)) for i in used]
         scratch = [i for i, op in enumerate(self.ops) if op.scratch_bytes]
-        blocks = [Block(b.bytes, b.first, b.last) for b in buffers] + [Block(self.ops[i].scratch_bytes, i, i) for i in scratch]
+        early = signs_of_streams(self.ops)
+        blocks = [Block(b.bytes, b.first - (i in early), b.last) for i, b in zip(used, buffers, strict=True)]
+        blocks += [Block(self.ops[i].scratch_bytes, i, i) for i in scratch]
         offsets, arena = place(blocks)
         buffers = [dataclasses.replace(b, offset=offset) for b, offset in zip(buffers, offsets, strict=False)]
         at = dict(zip(scratch, offsets[len(buffers) :], strict=True))

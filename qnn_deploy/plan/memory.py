@@ -7,9 +7,10 @@ Greedy by size: the largest buffer first, each at the lowest aligned offset that
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
-from qnn_deploy.ir.program import align
+from qnn_deploy.ir.program import Op, Opcode, align
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,3 +44,9 @@ def lower_bound(blocks: Sequence[Block]) -> int:
     """The largest sum of aligned sizes alive at one operator."""
     steps = {block.first for block in blocks}
     return max((sum(align(b.size) for b in blocks if b.first <= step <= b.last) for step in steps), default=0)
+
+
+def signs_of_streams(ops: Sequence[Op]) -> set[int]:
+    """Outputs that the runtime writes one operator early, in one pass with the stream whose signs they are, if there is room for both."""
+    pairs = itertools.pairwise(ops)
+    return {sign.output for stream, sign in pairs if sign.opcode == Opcode.SIGN and sign.inputs[0] == stream.output}

@@ -18,6 +18,9 @@
 /* Bands of output rows or of columns that a map kernel is given. */
 enum { QD_MAX_BANDS = 12 };
 
+/* Bytes of a stream that are still near when their signs are taken. */
+enum { AT_HAND = 8192 };
+
 /* Up to QD_TILE_PIXELS output pixels with the same taps. */
 typedef struct tile {
     size_t n;
@@ -291,11 +294,9 @@ static int run_map(const qd_conv *v, size_t y0, size_t y1) {
     return job->kernels->map(&map);
 }
 
-/* Output rows [y0, y1). */
-static void run_rows(const qd_conv *v, size_t y0, size_t y1) {
+static void run_bands(const qd_conv *v, size_t y0, size_t y1) {
     const size_t out_w = v->job->out.w;
     size_t y, x, y_end, x_end;
-    if (run_map(v, y0, y1)) return;
     for (y = y0; y < y1; y = y_end) {
         const qd_taps rows = valid_taps(y, v->stride_h, v->dilation_h, v->top, v->kernel_h, v->h);
         y_end = same_taps_until(y, y1, v->stride_h, v->dilation_h, v->top, v->kernel_h, v->h, rows);
@@ -304,6 +305,19 @@ static void run_rows(const qd_conv *v, size_t y0, size_t y1) {
             x_end = same_taps_until(x, out_w, v->stride_w, v->dilation_w, v->left, v->kernel_w, v->w, columns);
             run_rectangle(v, y, y_end, rows, x, x_end, columns);
         }
+    }
+}
+
+/* Output rows [y0, y1). */
+static void run_rows(const qd_conv *v, size_t y0, size_t y1) {
+    const size_t out_w = v->job->out.w, row = out_w * v->out_pixel;
+    size_t step = y1 - y0, y, end;
+    const int done = run_map(v, y0, y1);
+    if (v->job->signs && !done) step = row > AT_HAND ? 1 : AT_HAND / row;
+    for (y = y0; y < y1; y = end) {
+        end = y1 - y < step ? y1 : y + step;
+        if (!done) run_bands(v, y, end);
+        if (v->job->signs) qd_write_signs(v->job, y * out_w, end * out_w);
     }
 }
 

@@ -58,11 +58,41 @@ static void run_one(const qd_job *job) {
     }
 }
 
+static void observe(const qd_job *job, uint32_t i, const qd_buffer *out) {
+    const qd_options *options = job->options;
+    if (options && options->observer) options->observer(options->user, i, qd_memory(job, out), out->bytes);
+}
+
+static int clear_of(const qd_buffer *buffer, uint32_t offset, uint32_t bytes) {
+    return (uint64_t)offset + bytes <= buffer->offset || (uint64_t)buffer->offset + buffer->bytes <= offset;
+}
+
+/*
+ * Whether operator i + 1 is the SIGN of the stream that operator i writes, so that both can be written in one pass. Its output is
+ * alive one operator earlier then: it must not lie where operator i still reads or works. Without one, signs is `out`.
+ */
+static int sign_follows(const qd_job *job, uint32_t i, qd_buffer *signs) {
+    const qd_op *op = job->op;
+    qd_op next;
+    int k;
+    *signs = job->out;
+    if (i + 1 >= job->model->n_operators) return 0;
+    if (op->opcode != QD_OP_STREAM && (op->opcode != QD_OP_CONV || op->epilogue != QD_STREAMED)) return 0;
+    next = qd_load_op(job->model, i + 1);
+    if (next.opcode != QD_OP_SIGN || next.inputs[0] != op->output) return 0;
+    *signs = qd_load_buffer(job->model, next.output);
+    for (k = 0; k < op->n_inputs; k++) {
+        const qd_buffer in = qd_load_buffer(job->model, op->inputs[k]);
+        if (!clear_of(signs, in.offset, in.bytes)) return 0;
+    }
+    return clear_of(signs, op->scratch, op->scratch_bytes);
+}
+
 qd_status qd_run(const qd_model *model, const qd_options *options, void *arena, size_t arena_bytes, const void *input,
                  void *output) {
     const qd_family family = options ? options->kernels : QD_AUTO;
     qd_kernels kernels;
-    qd_buffer buffer;
+    qd_buffer buffer, signs;
     qd_job job;
     qd_op op;
     uint32_t i;
@@ -88,10 +118,10 @@ qd_status qd_run(const qd_model *model, const qd_options *options, void *arena, 
         op = qd_load_op(model, i);
         job.in = qd_load_buffer(model, op.inputs[0]);
         job.out = qd_load_buffer(model, op.output);
+        job.signs = sign_follows(&job, i, &signs) ? (uint8_t *)qd_memory(&job, &signs) : NULL;
         run_one(&job);
-        if (options && options->observer) {
-            options->observer(options->user, i, qd_memory(&job, &job.out), job.out.bytes);
-        }
+        observe(&job, i, &job.out);
+        if (job.signs) observe(&job, ++i, &signs);
     }
     buffer = qd_load_buffer(model, model->output);
     memcpy(output, qd_memory(&job, &buffer), buffer.bytes);

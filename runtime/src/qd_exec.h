@@ -30,6 +30,7 @@ typedef struct qd_job {
     const qd_options *options; /* null: no threads */
     qd_buffer in;  /* the first input */
     qd_buffer out;
+    uint8_t *signs; /* written beside `out`: the output of the next operator, if that is the SIGN of `out`; else null */
 } qd_job;
 
 /* Into how many parts to split `units` equal pieces of work that come to `macs` altogether; 1 if it is not worth it. */
@@ -48,6 +49,9 @@ static inline const float *qd_second_input(const qd_job *job) {
     second = qd_load_buffer(job->model, job->op->inputs[1]);
     return (const float *)qd_memory(job, &second);
 }
+
+/* Output pixels [from, to), which are written, to `signs`. In qd_stream.c. */
+void qd_write_signs(const qd_job *job, size_t from, size_t to);
 
 /* In qd_stream.c, so that integer operators run no float code. The constants are as the file has them. */
 qd_stream qd_stream_of(const qd_job *job);

@@ -71,32 +71,44 @@ void qd_stream_pixel(const qd_job *job, const qd_stream *steps, const int32_t *a
 
 void qd_run_stream(const qd_job *job) {
     const qd_stream steps = qd_stream_of(job);
-    const size_t c = job->out.c, n = (size_t)job->out.h * job->out.w * c;
+    const size_t c = job->out.c;
     const void *in = qd_memory(job, &job->in);
     const int32_t *acc = job->in.dtype == QD_I32 ? (const int32_t *)in : NULL;
     const float *values = acc ? NULL : (const float *)in;
     const float *add = qd_second_input(job);
     float *out = (float *)qd_memory(job, &job->out);
+    size_t i, row;
+    for (row = 0; row < job->out.h; row++) {
+        for (i = row * job->out.w * c; i < (row + 1) * job->out.w * c; i += c) {
+            qd_stream_pixel(job, &steps, acc ? acc + i : NULL, acc ? NULL : values + i, add ? add + i : NULL, c, out + i);
+        }
+        if (job->signs) qd_write_signs(job, row * job->out.w, (row + 1) * job->out.w);
+    }
+}
+
+/* n pixels. */
+static void write_signs(const qd_job *job, const float *in, size_t n, size_t c, uint8_t *out) {
+    const size_t pixel = qd_pixel_bytes(QD_BITS, (uint32_t)c), used = (c + 7) / 8;
     size_t i;
-    for (i = 0; i < n; i += c) {
-        qd_stream_pixel(job, &steps, acc ? acc + i : NULL, acc ? NULL : values + i, add ? add + i : NULL, c, out + i);
+    if (c == 8 * pixel) { /* no spare bits: the pixels are one long row */
+        job->kernels->sign(in, n * c, out);
+        return;
+    }
+    for (i = 0; i < n; i++, in += c, out += pixel) {
+        job->kernels->sign(in, c, out);
+        memset(out + used, 0, pixel - used);
     }
 }
 
 void qd_run_sign(const qd_job *job) {
-    const size_t c = job->in.c, n = (size_t)job->in.h * job->in.w, pixel = qd_pixel_bytes(QD_BITS, job->in.c);
-    const float *in = (const float *)qd_memory(job, &job->in);
-    uint8_t *out = (uint8_t *)qd_memory(job, &job->out);
-    size_t i;
-    if (c == 8 * pixel) { /* no spare bits: the map is one long row */
-        job->kernels->sign(in, n * c, out);
-        return;
-    }
-    for (i = 0; i < n; i++) {
-        const size_t used = (c + 7) / 8;
-        job->kernels->sign(in + i * c, c, out + i * pixel);
-        memset(out + i * pixel + used, 0, pixel - used);
-    }
+    write_signs(job, (const float *)qd_memory(job, &job->in), (size_t)job->in.h * job->in.w, job->in.c,
+                (uint8_t *)qd_memory(job, &job->out));
+}
+
+void qd_write_signs(const qd_job *job, size_t from, size_t to) {
+    const size_t c = job->out.c;
+    write_signs(job, (const float *)qd_memory(job, &job->out) + from * c, to - from, c,
+                job->signs + from * qd_pixel_bytes(QD_BITS, job->out.c));
 }
 
 /* To ternary digits, a piece of channels at a time. */

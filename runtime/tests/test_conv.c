@@ -7,8 +7,8 @@ enum { SIDE = 14, CHANNELS = 130, MOST = SIDE * SIDE * CHANNELS, GUARD = 64 };
 
 static _Alignas(64) uint8_t file[W_MAX], arena[W_MAX];
 static int8_t plain[80 * 49 * CHANNELS], packed[W_MAX];
-static int32_t x[MOST], wanted[40 * 40 * 80], answer[40 * 40 * 80];
-static uint8_t expected[40 * 40 * 80 * 4];
+static int32_t x[MOST], wanted[40 * 40 * 80], answer[40 * 40 * 80], streamed[40 * 40 * 80];
+static uint8_t expected[40 * 40 * 80 * 4], sign_bits[40 * 40 * 16];
 static uint8_t input[MOST * 2];
 static int16_t zero[CHANNELS];
 
@@ -137,6 +137,43 @@ static void add_stream(writer *w, w_op *op, uint32_t channels) {
     if (op->steps & 64) op->constants[7] = w_constant(w, 5, channels, slope);
 }
 
+/* Signs behind the stream `out`, and maybe another stream between, some of them where earlier operators read. Returns the signs. */
+static uint32_t add_signs(writer *w, const geometry *g, uint32_t first, uint32_t out) {
+    w_op op;
+    uint32_t signs;
+    if (random_in(0, 1)) {
+        const uint32_t sum = w_buffer(w, 5, g->oh, g->ow, g->o);
+        op = w_op_new(8, out, sum);
+        op.n_inputs = 2;
+        op.inputs[1] = first;
+        op.steps = 8;
+        w_add(w, &op, "sum");
+        out = sum;
+    }
+    signs = w_buffer(w, 6, g->oh, g->ow, g->o);
+    if (random_in(0, 1)) put32(w->buffers + 24 * signs + 16, 0); /* over the input, and over `first` if it is larger */
+    op = w_op_new(2, out, signs);
+    w_add(w, &op, "signs");
+    return signs;
+}
+
+/* Keeps the last stream, the one before the signs. */
+static void keep_stream(void *user, uint32_t op, const void *output, size_t bytes) {
+    if (op + 2 == *(const uint32_t *)user) memcpy(streamed, output, bytes);
+}
+
+/* The signs of what was kept, as the format has them. */
+static void sign_streamed(const geometry *g, uint8_t *to) {
+    const uint32_t bytes = w_pixel(6, g->o);
+    memset(to, 0, (size_t)g->oh * g->ow * bytes);
+    for (uint32_t i = 0; i < g->oh * g->ow * g->o; i++) {
+        const uint32_t c = i % g->o;
+        float value;
+        memcpy(&value, streamed + i, sizeof value);
+        if (!(value >= 0.0f)) to[i / g->o * bytes + c / 8] |= (uint8_t)(1u << c % 8);
+    }
+}
+
 /* Of kind 1: bits, 2: int8, 3: trits, 4: int4, 5: masks. */
 static int8_t random_weight(uint32_t kind) {
     if (kind == 1) return random_in(0, 1) ? 1 : -1;
@@ -202,6 +239,7 @@ static void one(const geometry *g) {
         op.inputs[1] = first;
         op.steps += 8;
         w_add(&w, &op, "residual");
+        out = add_signs(&w, g, first, out);
     }
     size = w_finish(&w, 0, out, file);
     if (w.arena + GUARD > sizeof arena) return;
@@ -213,12 +251,17 @@ static void one(const geometry *g) {
     if (epilogue != 2) bytes = expect(g, epilogue, result[epilogue], thresholds);
     for (int family = QD_REF; family <= QD_FAMILY_COUNT; family++) {
         const qd_family chosen = family == QD_FAMILY_COUNT ? QD_AUTO : (qd_family)family;
-        qd_options options = {chosen, NULL, NULL, NULL, NULL, 1, NULL};
+        qd_options options = {chosen, keep_stream, &w.n_ops, NULL, NULL, 1, NULL};
         if (!qd_kernels_available(chosen)) continue;
         memset(arena, 0xA5, sizeof arena);
         memset(answer, 0, sizeof answer);
         CHECK(qd_run(&model, &options, arena, w.arena, input, answer) == QD_OK, "run");
-        if (epilogue == 2 && chosen == QD_REF) memcpy(expected, answer, bytes);
+        if (epilogue == 2) {
+            sign_streamed(g, sign_bits);
+            CHECK(memcmp(answer, sign_bits, (size_t)g->oh * g->ow * w_pixel(6, g->o)) == 0, "family %d: signs of a stream", chosen);
+            memcpy(answer, streamed, bytes);
+            if (chosen == QD_REF) memcpy(expected, answer, bytes);
+        }
         CHECK(memcmp(answer, expected, bytes) == 0,
               "family %d groups %u dilation %u,%u fill %d dtype %u weights %u map %ux%ux%u -> %u kernel %ux%u stride %u,%u padding %u %u %u %u epilogue %u", chosen,
               (unsigned)g->groups, (unsigned)g->dilation[0], (unsigned)g->dilation[1], (int)g->fill,
