@@ -15,9 +15,6 @@
 #include "qd_constants.h"
 #include "qd_conv.h"
 
-/* Bands of output rows or of columns that a map kernel is given. */
-enum { QD_MAX_BANDS = 12 };
-
 /* Bytes of a stream that are still near when their signs are taken. */
 enum { AT_HAND = 8192 };
 
@@ -26,28 +23,6 @@ typedef struct tile {
     size_t n;
     size_t y[QD_TILE_PIXELS], x[QD_TILE_PIXELS];
 } tile;
-
-/* Taps inside [0, size) for output position o: none (from = to) where a dilated kernel steps over the map. */
-static qd_taps valid_taps(size_t o, size_t stride, size_t dilation, size_t padding, size_t kernel, size_t size) {
-    const size_t start = o * stride; /* of the window, in the padded map */
-    const size_t end = padding + size;
-    qd_taps t;
-    t.from = start < padding ? (padding - start + dilation - 1) / dilation : 0;
-    t.to = start < end ? (end - start + dilation - 1) / dilation : 0;
-    if (t.to > kernel) t.to = kernel;
-    if (t.from > t.to) t.from = t.to;
-    return t;
-}
-
-/* One past the last position from o on that has the same taps as o. */
-static size_t same_taps_until(size_t o, size_t n, size_t stride, size_t dilation, size_t padding, size_t kernel, size_t size,
-                              qd_taps t) {
-    for (o++; o < n; o++) {
-        const qd_taps next = valid_taps(o, stride, dilation, padding, kernel, size);
-        if (next.from != t.from || next.to != t.to) break;
-    }
-    return o;
-}
 
 /* The stretches of a plane of a patch that rows x columns cover; one if the rows are whole. */
 static size_t make_runs(const qd_conv *v, qd_taps rows, qd_taps columns, qd_run_span *runs) {
@@ -243,66 +218,15 @@ static void run_rectangle(const qd_conv *v, size_t y0, size_t y1, qd_taps rows, 
     }
 }
 
-/* The bands of output rows or columns [from, n), at most QD_MAX_BANDS; 0 if there are more. */
-static size_t make_bands(size_t from, size_t n, size_t stride, size_t padding, size_t kernel, size_t size, qd_band *bands) {
-    size_t count = 0, o, end;
-    for (o = from; o < n; o = end, count++) {
-        const qd_taps t = valid_taps(o, stride, 1, padding, kernel, size);
-        if (count == QD_MAX_BANDS) return 0;
-        end = same_taps_until(o, n, stride, 1, padding, kernel, size, t);
-        bands[count].begin = o;
-        bands[count].end = end;
-        bands[count].from = t.from;
-        bands[count].to = t.to;
-    }
-    return count;
-}
-
-/* Output rows [y0, y1) by one kernel, if the family has one that takes them. */
-static int run_map(const qd_conv *v, size_t y0, size_t y1) {
-    const qd_job *job = v->job;
-    qd_band rows[QD_MAX_BANDS], columns[QD_MAX_BANDS];
-    qd_map map;
-    if (!job->kernels->map || !QD_CONSTANTS_IN_PLACE || job->op->epilogue > QD_STREAMED) return 0;
-    if (job->in.dtype == QD_BITS ? job->op->weights != QD_WEIGHTS_BITS
-                                 : job->in.dtype != QD_U8 || job->op->weights != QD_WEIGHTS_INT8) return 0;
-    if (!v->whole_rows || v->dilation_h > 1 || v->dilation_w > 1 || v->fill) return 0;
-    map.n_rows = make_bands(y0, y1, v->stride_h, v->top, v->kernel_h, v->h, rows);
-    map.n_columns = make_bands(0, job->out.w, v->stride_w, v->left, v->kernel_w, v->w, columns);
-    if (map.n_rows == 0 || map.n_columns == 0) return 0;
-    map.rows = rows;
-    map.columns = columns;
-    map.weights = v->weights;
-    map.zero = v->zero;
-    map.in = v->in;
-    map.w = v->w;
-    map.pixel = v->shape.pixel;
-    map.channels = v->c;
-    map.kernel_h = v->kernel_h;
-    map.kernel_w = v->kernel_w;
-    map.stride_h = v->stride_h;
-    map.stride_w = v->stride_w;
-    map.top = v->top;
-    map.left = v->left;
-    map.out = v->out;
-    map.out_w = job->out.w;
-    map.out_pixel = v->out_pixel;
-    map.out_channels = job->out.c;
-    map.thresholds = job->op->epilogue == QD_THRESHOLD ? v->thresholds : NULL;
-    map.steps = v->steps;
-    map.add = v->add;
-    return job->kernels->map(&map);
-}
-
 static void run_bands(const qd_conv *v, size_t y0, size_t y1) {
     const size_t out_w = v->job->out.w;
     size_t y, x, y_end, x_end;
     for (y = y0; y < y1; y = y_end) {
-        const qd_taps rows = valid_taps(y, v->stride_h, v->dilation_h, v->top, v->kernel_h, v->h);
-        y_end = same_taps_until(y, y1, v->stride_h, v->dilation_h, v->top, v->kernel_h, v->h, rows);
+        const qd_taps rows = qd_valid_taps(y, v->stride_h, v->dilation_h, v->top, v->kernel_h, v->h);
+        y_end = qd_same_taps_until(y, y1, v->stride_h, v->dilation_h, v->top, v->kernel_h, v->h, rows);
         for (x = 0; x < out_w; x = x_end) {
-            const qd_taps columns = valid_taps(x, v->stride_w, v->dilation_w, v->left, v->kernel_w, v->w);
-            x_end = same_taps_until(x, out_w, v->stride_w, v->dilation_w, v->left, v->kernel_w, v->w, columns);
+            const qd_taps columns = qd_valid_taps(x, v->stride_w, v->dilation_w, v->left, v->kernel_w, v->w);
+            x_end = qd_same_taps_until(x, out_w, v->stride_w, v->dilation_w, v->left, v->kernel_w, v->w, columns);
             run_rectangle(v, y, y_end, rows, x, x_end, columns);
         }
     }
@@ -312,12 +236,12 @@ static void run_bands(const qd_conv *v, size_t y0, size_t y1) {
 static void run_rows(const qd_conv *v, size_t y0, size_t y1) {
     const size_t out_w = v->job->out.w, row = out_w * v->out_pixel;
     size_t step = y1 - y0, y, end;
-    const int done = run_map(v, y0, y1);
+    const int done = qd_run_map(v, y0, y1);
     if (v->job->signs && !done) step = row > AT_HAND ? 1 : AT_HAND / row;
     for (y = y0; y < y1; y = end) {
         end = y1 - y < step ? y1 : y + step;
         if (!done) run_bands(v, y, end);
-        if (v->job->signs) qd_write_signs(v->job, y * out_w, end * out_w);
+        if (v->job->signs && done != QD_MAP_SIGNED) qd_write_signs(v->job, y * out_w, end * out_w);
     }
 }
 

@@ -37,6 +37,15 @@ typedef struct qd_conv {
     const qd_stream *steps;
 } qd_conv;
 
+/* Taps inside [0, size) for output position o: none (from = to) where a dilated kernel steps over the map. In qd_map.c. */
+qd_taps qd_valid_taps(size_t o, size_t stride, size_t dilation, size_t padding, size_t kernel, size_t size);
+
+/* One past the last position from o on that has the same taps t as o. */
+size_t qd_same_taps_until(size_t o, size_t n, size_t stride, size_t dilation, size_t padding, size_t kernel, size_t size, qd_taps t);
+
+/* Output rows [y0, y1) by one kernel, if the family has one that takes them; returns what the kernel does, or 0. */
+int qd_run_map(const qd_conv *v, size_t y0, size_t y1);
+
 static inline int qd_inside(qd_taps rows, qd_taps columns) { return rows.from < rows.to && columns.from < columns.to; }
 
 /* Where in the input the valid taps of kernel row ky of an output pixel begin, in bytes. */

@@ -1,7 +1,7 @@
 /*
  * Binary inner product with AVX2: output channels lie in byte lanes, mismatches are looked up.
  *
- * For a byte x of activations, table[x] holds the number of differing bits between each half of x and each of the 16 values
+ * For a byte x of activations, qd_mismatches[x] holds the number of differing bits between each half of x and each of the 16 values
  * that a half of a weight byte can have. Two shuffles with the weights' halves as indices thus count x ^ w for 32 channels,
  * without computing it. Halves of weights are split once and used for four pixels.
  * A lane grows by at most 8 a step, so byte sums are widened to 16 bits every 31 steps; 16 bits hold the largest count, 65535.
@@ -10,23 +10,13 @@
 
 #include <immintrin.h>
 
+#include "nibbles_avx2.h"
 #include "qd_kernel.h"
 
 #define TARGET __attribute__((target("avx2")))
 #define INLINE static inline __attribute__((always_inline, target("avx2")))
 
 enum { STEPS = 31 };
-
-#define ONES(x) ((((x) >> 3) & 1) + (((x) >> 2) & 1) + (((x) >> 1) & 1) + ((x) & 1))
-#define ONES4(h, i) ONES((h) ^ (i)), ONES((h) ^ ((i) + 1)), ONES((h) ^ ((i) + 2)), ONES((h) ^ ((i) + 3))
-#define HALF(h) ONES4(h, 0), ONES4(h, 4), ONES4(h, 8), ONES4(h, 12)
-#define BYTE(x) {HALF((x) & 15), HALF((x) >> 4)}
-#define BYTE4(x) BYTE(x), BYTE((x) + 1), BYTE((x) + 2), BYTE((x) + 3)
-#define BYTE16(x) BYTE4(x), BYTE4((x) + 4), BYTE4((x) + 8), BYTE4((x) + 12)
-#define BYTE64(x) BYTE16(x), BYTE16((x) + 16), BYTE16((x) + 32), BYTE16((x) + 48)
-
-/* [activation byte][low half: 16 counts, high half: 16 counts] */
-static const uint8_t table[256][32] __attribute__((aligned(32))) = {BYTE64(0), BYTE64(64), BYTE64(128), BYTE64(192)};
 
 /* Applies M to each of the first P pixels; P is a constant where this is used. */
 #define EACH_PIXEL(M) \
@@ -49,7 +39,7 @@ static const uint8_t table[256][32] __attribute__((aligned(32))) = {BYTE64(0), B
         c##p = zero;                                                     \
     } while (0)
 
-INLINE __m128i table_half(uint8_t x, size_t half) { return _mm_load_si128((const __m128i *)(const void *)(table[x] + half)); }
+INLINE __m128i table_half(uint8_t x, size_t half) { return _mm_load_si128((const __m128i *)(const void *)(qd_mismatches[x] + half)); }
 
 /* bits - 2 * counts, for 8 channels. */
 INLINE void store_counts(int32_t *acc, __m128i counts, int32_t bits) {

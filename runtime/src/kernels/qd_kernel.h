@@ -106,12 +106,20 @@ typedef struct qd_map {
     const int32_t *thresholds;
     const qd_stream *steps;
     const float *add; /* second input of a stream, or null */
+    uint8_t *signs;   /* of a stream: where its signs are wanted too, or null */
+    size_t sign_pixel; /* bytes of a pixel there */
 } qd_map;
 
-/* Returns 0, with nothing written, if this convolution is not for it. */
+/* QD_MAP_NOT: this convolution is not for the kernel, nothing is written. QD_MAP_SIGNED: the signs, if wanted, are written as well. */
+enum { QD_MAP_NOT, QD_MAP_DONE, QD_MAP_SIGNED };
+
+/* Bits by bits. */
 typedef int qd_map_fn(const qd_map *map);
+/* The same of 8-bit pixels. */
+typedef qd_map_fn qd_pixels_fn;
 
 typedef qd_map_fn *qd_map_kernel;
+typedef qd_pixels_fn *qd_pixels_kernel;
 typedef qd_bits_fn *qd_bits_kernel;
 typedef qd_int8_fn *qd_int8_kernel;
 typedef qd_trits_fn *qd_trits_kernel;

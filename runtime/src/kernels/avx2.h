@@ -1,0 +1,127 @@
+/* What the AVX2 kernels of whole convolutions share: four output pixels at a time, and eight channels of a stream. */
+#ifndef QD_AVX2_H
+#define QD_AVX2_H
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "qd_kernel.h"
+
+#define QD_AVX2_TARGET __attribute__((target("avx2,fma")))
+#define QD_AVX2_INLINE static inline __attribute__((always_inline)) QD_AVX2_TARGET
+
+/* Output pixels of a band of rows and one of columns, in row-major order from (y, x) on. */
+typedef struct qd_walk {
+    const qd_map *map;
+    qd_band rows, columns;
+    size_t y, x;
+} qd_walk;
+
+/*
+ * The next output pixels, at most four: where their first tap inside the map lies, and their numbers. Returns how many, 0 at the
+ * end; the last one stands in for those missing.
+ */
+QD_AVX2_INLINE size_t qd_next_pixels(qd_walk *walk, const uint8_t **in, size_t *pixel) {
+    const qd_map *m = walk->map;
+    const size_t step = m->stride_w * m->pixel;
+    const size_t some = walk->rows.from < walk->rows.to && walk->columns.from < walk->columns.to; /* 0: none is inside */
+    size_t n = 0;
+    if (walk->y == walk->rows.end) return 0;
+    if (walk->columns.end - walk->x >= QD_TILE_PIXELS) { /* side by side, the most common */
+        const size_t row = (walk->y * m->stride_h + walk->rows.from - m->top) * m->w;
+        const uint8_t *first = m->in + some * (row + walk->x * m->stride_w + walk->columns.from - m->left) * m->pixel;
+        for (; n < QD_TILE_PIXELS; n++) {
+            in[n] = first + some * n * step;
+            pixel[n] = walk->y * m->out_w + walk->x + n;
+        }
+        walk->x += n;
+        if (walk->x == walk->columns.end) {
+            walk->x = walk->columns.begin;
+            walk->y++;
+        }
+        return n;
+    }
+    for (; n < QD_TILE_PIXELS && walk->y < walk->rows.end; n++) {
+        const size_t row = (walk->y * m->stride_h + walk->rows.from - m->top) * m->w;
+        in[n] = m->in + some * (row + walk->x * m->stride_w + walk->columns.from - m->left) * m->pixel;
+        pixel[n] = walk->y * m->out_w + walk->x;
+        if (++walk->x == walk->columns.end) {
+            walk->x = walk->columns.begin;
+            walk->y++;
+        }
+    }
+    for (size_t i = n; i < QD_TILE_PIXELS; i++) {
+        in[i] = in[n - 1];
+        pixel[i] = pixel[n - 1];
+    }
+    return n;
+}
+
+/* Elements [c, c + 8) of a constant with one element per channel, or its one element. */
+QD_AVX2_INLINE __m256 qd_constant8(const float *constant, size_t step, size_t c) {
+    return step ? _mm256_loadu_ps(constant + c) : _mm256_set1_ps(*constant);
+}
+
+/*
+ * The steps on channels [c, c + 8) of a pixel. add: the second input at channel c, or null. max(0, v), max(low, v) and
+ * min(high, v) are in the operand order in which x86 gives `a > b ? a : b` and `a < b ? a : b`, so NaN and -0.0 come out as the
+ * reference's comparisons give them.
+ */
+QD_AVX2_INLINE __m256 qd_stream8(const qd_stream *steps, size_t c, __m256 v, const float *add) {
+    const __m256 zero = _mm256_setzero_ps();
+    if (steps->scale) v = _mm256_mul_ps(v, qd_constant8(steps->scale, steps->scale_step, c));
+    if (steps->a) v = _mm256_fmadd_ps(v, _mm256_loadu_ps(steps->a + c), _mm256_loadu_ps(steps->b + c));
+    if (steps->bias) v = _mm256_add_ps(v, qd_constant8(steps->bias, steps->bias_step, c));
+    if (add) v = _mm256_add_ps(v, _mm256_loadu_ps(add));
+    if (steps->relu) v = _mm256_max_ps(zero, v);
+    if (steps->clip) v = _mm256_min_ps(_mm256_set1_ps(steps->high), _mm256_max_ps(_mm256_set1_ps(steps->low), v));
+    if (steps->slope) {
+        const __m256 slope = qd_constant8(steps->slope, steps->slope_step, c);
+        v = _mm256_blendv_ps(_mm256_mul_ps(slope, v), v, _mm256_cmp_ps(v, zero, _CMP_GT_OQ));
+    }
+    return v;
+}
+
+/* The same steps for channels from c on. */
+static inline qd_stream qd_stream_from(const qd_stream *steps, size_t c) {
+    qd_stream rest = *steps;
+    if (rest.scale && rest.scale_step) rest.scale += c;
+    if (rest.bias && rest.bias_step) rest.bias += c;
+    if (rest.slope && rest.slope_step) rest.slope += c;
+    if (rest.a) rest.a += c;
+    if (rest.b) rest.b += c;
+    return rest;
+}
+
+/* Channels [first, first + n) of an output pixel that is a stream, its signs too if they are wanted, or accumulators. */
+QD_AVX2_INLINE void qd_store_values(const qd_map *m, size_t first, size_t n, const int32_t *acc, size_t pixel) {
+    const size_t at = pixel * m->out_channels + first;
+    uint8_t *signs = m->signs ? m->signs + pixel * m->sign_pixel + first / 8 : NULL;
+    float *out = (float *)(void *)m->out + at;
+    size_t c = 0;
+    if (!m->steps) {
+        memcpy(out, acc, n * sizeof *acc);
+        return;
+    }
+    for (; c + 8 <= n; c += 8) {
+        const __m256 v = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)(acc + c)));
+        const __m256 f = qd_stream8(m->steps, first + c, v, m->add ? m->add + at + c : NULL);
+        _mm256_storeu_ps(out + c, f);
+        if (signs) signs[c / 8] = (uint8_t)_mm256_movemask_ps(_mm256_cmp_ps(f, _mm256_setzero_ps(), _CMP_NGE_UQ));
+    }
+    if (c < n) {
+        const qd_stream rest = qd_stream_from(m->steps, first + c);
+        qd_stream_ref(&rest, acc + c, NULL, m->add ? m->add + at + c : NULL, n - c, out + c);
+        if (signs) qd_sign_ref(out + c, n - c, signs + c / 8);
+    }
+}
+
+/* Bytes from `used` on of every output pixel of a map of bits. */
+static inline void qd_clear_spare(const qd_map *m, uint8_t *out, size_t pixel, size_t used) {
+    if (!out || used >= pixel) return;
+    for (size_t r = 0; r < m->n_rows; r++) {
+        for (size_t i = m->rows[r].begin * m->out_w; i < m->rows[r].end * m->out_w; i++) memset(out + i * pixel + used, 0, pixel - used);
+    }
+}
+
+#endif

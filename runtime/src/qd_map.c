@@ -1,0 +1,83 @@
+/* Convolutions that one kernel does as a whole: which taps lie inside the map, for bands of output rows and columns. */
+#include "qd_constants.h"
+#include "qd_conv.h"
+
+/* Bands of output rows or of columns that a map kernel is given. */
+enum { QD_MAX_BANDS = 12 };
+
+qd_taps qd_valid_taps(size_t o, size_t stride, size_t dilation, size_t padding, size_t kernel, size_t size) {
+    const size_t start = o * stride; /* of the window, in the padded map */
+    const size_t end = padding + size;
+    qd_taps t;
+    t.from = start < padding ? (padding - start + dilation - 1) / dilation : 0;
+    t.to = start < end ? (end - start + dilation - 1) / dilation : 0;
+    if (t.to > kernel) t.to = kernel;
+    if (t.from > t.to) t.from = t.to;
+    return t;
+}
+
+size_t qd_same_taps_until(size_t o, size_t n, size_t stride, size_t dilation, size_t padding, size_t kernel, size_t size,
+                              qd_taps t) {
+    for (o++; o < n; o++) {
+        const qd_taps next = qd_valid_taps(o, stride, dilation, padding, kernel, size);
+        if (next.from != t.from || next.to != t.to) break;
+    }
+    return o;
+}
+
+/* The bands of output rows or columns [from, n), at most QD_MAX_BANDS; 0 if there are more. */
+static size_t make_bands(size_t from, size_t n, size_t stride, size_t padding, size_t kernel, size_t size, qd_band *bands) {
+    size_t count = 0, o, end;
+    for (o = from; o < n; o = end, count++) {
+        const qd_taps t = qd_valid_taps(o, stride, 1, padding, kernel, size);
+        if (count == QD_MAX_BANDS) return 0;
+        end = qd_same_taps_until(o, n, stride, 1, padding, kernel, size, t);
+        bands[count].begin = o;
+        bands[count].end = end;
+        bands[count].from = t.from;
+        bands[count].to = t.to;
+    }
+    return count;
+}
+
+static qd_map_kernel kernel_for(const qd_job *job) {
+    if (job->in.dtype == QD_BITS && job->op->weights == QD_WEIGHTS_BITS) return job->kernels->map;
+    if (job->in.dtype == QD_U8 && job->op->weights == QD_WEIGHTS_INT8) return job->kernels->pixels;
+    return NULL;
+}
+
+int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
+    const qd_job *job = v->job;
+    qd_band rows[QD_MAX_BANDS], columns[QD_MAX_BANDS];
+    const qd_map_kernel kernel = kernel_for(job);
+    qd_map map;
+    if (!kernel || !QD_CONSTANTS_IN_PLACE || job->op->epilogue > QD_STREAMED) return 0;
+    if (!v->whole_rows || v->dilation_h > 1 || v->dilation_w > 1 || v->fill) return 0;
+    map.n_rows = make_bands(y0, y1, v->stride_h, v->top, v->kernel_h, v->h, rows);
+    map.n_columns = make_bands(0, job->out.w, v->stride_w, v->left, v->kernel_w, v->w, columns);
+    if (map.n_rows == 0 || map.n_columns == 0) return 0;
+    map.rows = rows;
+    map.columns = columns;
+    map.weights = v->weights;
+    map.zero = v->zero;
+    map.in = v->in;
+    map.w = v->w;
+    map.pixel = v->shape.pixel;
+    map.channels = v->c;
+    map.kernel_h = v->kernel_h;
+    map.kernel_w = v->kernel_w;
+    map.stride_h = v->stride_h;
+    map.stride_w = v->stride_w;
+    map.top = v->top;
+    map.left = v->left;
+    map.out = v->out;
+    map.out_w = job->out.w;
+    map.out_pixel = v->out_pixel;
+    map.out_channels = job->out.c;
+    map.thresholds = job->op->epilogue == QD_THRESHOLD ? v->thresholds : NULL;
+    map.steps = v->steps;
+    map.add = v->add;
+    map.signs = job->signs;
+    map.sign_pixel = qd_plane_bytes(job->out.c);
+    return kernel(&map);
+}
