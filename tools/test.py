@@ -35,6 +35,8 @@ def c_suites() -> Iterator[tuple[str, list[str], dict[str, str], str]]:
     yield "C, ASan + UBSan", [sanitised, *_SANITIZE], {"QD_FREESTANDING": "0"}, why
     threads = [sanitised, "-fsanitize=thread", "-g"]
     yield "C, TSan", threads, {"QD_FREESTANDING": "0", "QD_TESTS": "threads"}, why
+    why_memory = "" if "clang" in found else "clang not found"
+    yield "C, MSan", ["clang", "-fsanitize=memory", "-g"], {"QD_FREESTANDING": "0"}, why_memory
     # What a big-endian machine does with constants, on this one.
     yield "C, converted constants", [sanitised, *_SANITIZE, "-DQD_CONSTANTS_IN_PLACE=0"], {"QD_FREESTANDING": "0"}, why
     for row, triple, cpu, name in (*foreign_targets(), _BIG_ENDIAN):
@@ -113,6 +115,10 @@ def main() -> int:
             steps.append(("coverage", [python, "tools/coverage.py"], None))
         else:
             skipped.append(f"{'coverage':<22} not run: llvm-cov not found (apt install clang llvm)")
+        analysers = [name for name in ("clang-tidy", "cppcheck") if shutil.which(name)]
+        if analysers:
+            steps.append(("analysers", [python, "tools/analyse.py"], None))
+        skipped += [f"{name:<22} not run: not found (apt install {name})" for name in ("clang-tidy", "cppcheck") if name not in analysers]
         for what in ("edits", "soak", "race"):
             steps.append((what, [python, "tools/stress.py", what], None))
         steps.append(("faults", [python, "tools/faults.py", "--kills", "5"], None))

@@ -20,8 +20,8 @@ typedef struct port_pool port_pool;
 port_pool *port_pool_new(size_t threads);
 void port_pool_free(port_pool *pool);
 
-/* A qd_parallel: runs all parts, those of one pool by its threads. */
-void port_pool_run(void *pool, size_t parts, void (*work)(void *context, size_t part), void *context);
+/* A qd_parallel: runs all parts by the threads of the pool that argument points to. */
+void port_pool_run(void *argument, size_t parts, void (*work)(void *context, size_t part), void *context);
 
 /* Seconds from some fixed moment, never going back. */
 double port_seconds(void);

@@ -7,8 +7,8 @@
 
 qd_kernels qd_choose_kernels(qd_family family, uint32_t cpu) {
     qd_kernels chosen;
-#define QD_KERNEL(kind, of_family, needs, function)                                                        \
-    if (((uint32_t)(needs) & ~cpu) == 0 && (of_family == QD_REF || family == QD_AUTO || family == of_family)) \
+#define QD_KERNEL(kind, of_family, needs, function)                                                              \
+    if (((uint32_t)(needs) & ~cpu) == 0 && ((of_family) == QD_REF || family == QD_AUTO || family == (of_family))) \
         chosen.kind = function;
     memset(&chosen, 0, sizeof chosen);
 #include "qd_kernels.def"
@@ -21,7 +21,7 @@ static int family_available(qd_family family, uint32_t cpu) {
     int rows = 0, runnable = 0;
     if (family == QD_AUTO) return 1;
 #define QD_KERNEL(kind, of_family, needs, function)        \
-    if (family == of_family) {                             \
+    if (family == (of_family)) {                           \
         rows++;                                            \
         runnable += ((uint32_t)(needs) & ~cpu) == 0;       \
     }

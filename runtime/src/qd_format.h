@@ -45,7 +45,7 @@ enum {
 };
 
 enum {
-#define QD_OP(code, name, check, run) QD_OP_##name = code,
+#define QD_OP(code, name, check, run) QD_OP_##name = (code),
 #include "qd_ops.def"
 #undef QD_OP
     QD_OP_END

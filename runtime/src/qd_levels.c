@@ -32,7 +32,7 @@ static void trits_pixel(const qd_job *job, const qd_level_table *table, const in
     const size_t channels = job->out.c;
     memset(out, 0, qd_pixel_bytes(QD_TRITS, job->out.c));
     for (size_t c = 0; c < channels; c += QD_PIECE) {
-        const size_t n = channels - c < QD_PIECE ? channels - c : QD_PIECE;
+        const size_t n = channels - c < QD_PIECE ? channels - c : (size_t)QD_PIECE;
         uint8_t minus[QD_PIECE / 8] = {0}, not_plus[QD_PIECE / 8];
         int32_t space[QD_PIECE];
         memset(not_plus, 0xFF, sizeof not_plus);
@@ -58,7 +58,7 @@ void qd_levels_pixel(const qd_job *job, const qd_level_table *table, const int32
     }
     memset(out, table->low + (int32_t)table->count, channels);
     for (size_t i = 0; i < table->count; i++) {
-        const size_t piece = QD_CONSTANTS_IN_PLACE ? channels : QD_PIECE;
+        const size_t piece = QD_CONSTANTS_IN_PLACE ? channels : (size_t)QD_PIECE;
         for (size_t c = 0; c < channels; c += piece) {
             const size_t n = channels - c < piece ? channels - c : piece;
             int32_t space[QD_PIECE];

@@ -91,7 +91,7 @@ void qd_run_rearrange(const qd_job *job) {
         for (size_t px = 0; px < job->op->kernel_w; px++) {
             if (!index) move_place(&r, py, px, NULL, 0, channels);
             for (size_t c = 0; c < channels && index; c += QD_PIECE) {
-                const size_t n = channels - c < QD_PIECE ? channels - c : QD_PIECE;
+                const size_t n = channels - c < QD_PIECE ? channels - c : (size_t)QD_PIECE;
                 size_t at[QD_PIECE];
                 for (size_t i = 0; i < n; i++) {
                     at[i] = place_of(&r, qd_constant_u32(index, (py * job->op->kernel_w + px) * channels + c + i));

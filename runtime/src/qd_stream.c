@@ -57,7 +57,7 @@ void qd_stream_pixel(const qd_job *job, const qd_stream *steps, const int32_t *a
     float space[5][QD_PIECE];
     size_t c;
     for (c = 0; c < channels; c += QD_PIECE) {
-        const size_t n = channels - c < QD_PIECE ? channels - c : QD_PIECE;
+        const size_t n = channels - c < QD_PIECE ? channels - c : (size_t)QD_PIECE;
         qd_stream piece = *steps;
         piece.scale = piece_of(steps->scale, steps->scale_step, c, n, space[0]);
         piece.a = piece_of(steps->a, 1, c, n, space[1]);
@@ -120,7 +120,7 @@ static void quantize_trits(const qd_job *job, float scale, int32_t low, int32_t 
     for (size_t i = 0; i < pixels; i++, out += pixel) {
         memset(out, 0, pixel);
         for (size_t c = 0; c < channels; c += QD_PIECE) {
-            const size_t n = channels - c < QD_PIECE ? channels - c : QD_PIECE;
+            const size_t n = channels - c < QD_PIECE ? channels - c : (size_t)QD_PIECE;
             int8_t digits[QD_PIECE];
             if (job->in.dtype == QD_F32) {
                 qd_quantize_f32_i8_ref(reals + i * channels + c, n, scale, low, high, digits);

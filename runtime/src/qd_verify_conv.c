@@ -143,9 +143,8 @@ static int weights_fit(qd_subject *s) {
     return integers || weights == QD_WEIGHTS_BITS || weights == QD_WEIGHTS_TRITS ? 1 : qd_fail(s, QD_VARIANT);
 }
 
-/* No sum leaves what its kernels hold: 16 bits for bits and trits, else 32. */
-static int sums_fit(qd_subject *s, const qd_conv_shape *shape) {
-    const uint64_t input = largest_input(s->in.dtype);
+/* No sum of inputs up to `input` leaves what its kernels hold: 16 bits for bits and trits, else 32. */
+static int sums_fit(qd_subject *s, const qd_conv_shape *shape, uint64_t input) {
     const uint64_t weight = shape->bits <= 2 ? 1 : shape->bits == 4 ? 8 : 128;
     const uint64_t most = shape->lane_major ? (shape->planes == 1 && shape->bits == 1 ? 65535 : 32767) : INT32_MAX / (input * weight);
     return shape->k <= most ? 1 : qd_fail(s, QD_ACCUMULATOR);
@@ -154,13 +153,14 @@ static int sums_fit(qd_subject *s, const qd_conv_shape *shape) {
 int qd_check_conv(qd_subject *s) {
     const qd_op *op = s->op;
     const unsigned stream_slots = QD_STREAM_SLOTS;
+    const uint32_t largest = largest_input(s->in.dtype);
     unsigned slots = 1u << QD_C_WEIGHTS;
     qd_conv_shape shape;
     uint64_t blocks;
 
     if (!qd_only_fields(s, QD_F_CONV | QD_F_WINDOW | QD_F_PADDING | QD_F_STEPS | QD_F_REALS | QD_F_RANGE)) return 0;
     if (op->range[1] != 0 && op->epilogue != QD_LEVELS) return qd_fail(s, QD_RESERVED);
-    if (largest_input(s->in.dtype) == 0) return qd_fail(s, QD_DTYPE);
+    if (largest == 0) return qd_fail(s, QD_DTYPE);
     if (!extent_fits(s) || !weights_fit(s) || !qd_window_fits(s)) return 0;
 
     if (s->in.dtype == QD_U8) slots |= 1u << QD_C_ZERO_POINTS;
@@ -170,7 +170,7 @@ int qd_check_conv(qd_subject *s) {
 
     shape = qd_shape_of_conv(op, &s->in, &s->out);
     blocks = (uint64_t)shape.blocks * op->groups;
-    if (!sums_fit(s, &shape)) return 0;
+    if (!sums_fit(s, &shape, largest)) return 0;
     if (shape.lane_major && (op->left | op->right) != 0 && op->kernel_h > QD_MAX_PATCH_RUNS) return qd_fail(s, QD_LIMIT);
     if (!qd_constant_is(s, QD_C_WEIGHTS, shape.bits == 8 ? QD_I8 : QD_U8, qd_product(shape.block, blocks))) return 0;
     if (shape.lane_major ? !lanes_are_clean(s, &shape) : !pairs_are_clean(s, &shape)) return qd_fail(s, QD_SPARE);

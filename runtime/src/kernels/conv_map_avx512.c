@@ -224,7 +224,7 @@ QD_AVX512_INLINE void run_bands(const int BITS, const int Q, const group *g, qd_
         /* An offset, not a pointer: what leads from a row to the next may go back, which only wraps. */
         size_t first = ((y * m->stride_h + rows.from - m->top) * m->w - m->left) * m->pixel + left + x * step;
         const uint8_t *in[TILE];
-        size_t pixel[TILE], take = n - i < 3 ? 1 : n - i < TILE ? n - i : TILE;
+        size_t pixel[TILE], take = n - i < 3 ? 1 : n - i < TILE ? n - i : (size_t)TILE;
         if (columns.end - x >= TILE) { /* side by side, the most common */
             _Pragma("GCC unroll 6") for (size_t p = 0; p < TILE; p++) {
                 in[p] = m->in + (first + p * step);
