@@ -10,11 +10,8 @@ import dataclasses
 import hashlib
 import importlib
 import inspect
-import io
-import lzma
 import operator
 import os
-import pickle
 import sys
 import tarfile
 import zipfile
@@ -26,9 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qnn_deploy import plain_pickle
 from qnn_deploy.cache import cache_folder
-from qnn_deploy.errors import QnnDeployError, UserError
+from qnn_deploy.errors import QnnDeployError, UserError, as_damage
 from qnn_deploy.files import move
+from qnn_deploy.images import decode_image, read_npy
 
 CIFAR10_HELP = (
     "get cifar-10-python.tar.gz (MD5 c58f30108f718f92721af3b95e74349a) from the CIFAR-10 page of its author, Alex Krizhevsky,"
@@ -36,6 +35,7 @@ CIFAR10_HELP = (
 )
 _CIFAR10_MD5 = {"c58f30108f718f92721af3b95e74349a": "python", "c32a1d4ab5d03f1284b67883e8d87530": "binary"}
 _CIFAR10_FILES = ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz", "cifar-10-batches-py", "cifar-10-batches-bin", "cifar10-jpeg.tar.xz")
+_MOST_BYTES, _MOST_MEMBERS = 2**32, 10**6
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp")
 
 
@@ -105,11 +105,11 @@ def _digits(split: str) -> Dataset:
 
 def _npy(path: Path) -> Dataset:
     try:
-        images = np.load(path, allow_pickle=False)
+        stream = path.open("rb")
     except OSError as error:
         raise UserError("QD0203", f"cannot read: {error.strerror or error}", where=str(path)) from error
-    except ValueError as error:
-        raise UserError("QD0203", "not a .npy file of numbers", where=str(path)) from error
+    with stream, as_damage("QD0203", "not a .npy file of numbers", where=str(path)):
+        images = read_npy(stream)
     if images.dtype != np.uint8 or images.ndim != 4:
         raise UserError("QD0203", f"takes uint8 [N, C, H, W], found {images.dtype} {list(images.shape)}", where=str(path))
     return Dataset(images, np.full(len(images), -1, np.int64), path.name)
@@ -205,11 +205,8 @@ def _cifar10(path: Path, split: str) -> Dataset:
     cache = _cache(path)
     found = _read_cache(cache, split)
     if found is None:
-        try:
-            with tarfile.open(path) as archive:
-                arrays: dict[str, NDArray[Any]] = _cifar10_archive(archive, path)
-        except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-            raise UserError("QD0203", f"the archive is damaged: {error}", where=str(path), help=CIFAR10_HELP) from error
+        with as_damage("QD0203", "the archive is damaged", where=str(path), help=CIFAR10_HELP), tarfile.open(path) as archive:
+            arrays: dict[str, NDArray[Any]] = _cifar10_archive(archive, path)
         temporary = cache.with_name(f".{cache.stem}.{os.getpid()}.npz")
         try:
             np.savez(temporary, **arrays)  # type: ignore[arg-type]
@@ -233,7 +230,7 @@ def _read_cache(cache: Path, split: str) -> tuple[NDArray[Any], NDArray[Any], ND
 
 
 def _cifar10_archive(archive: tarfile.TarFile, path: Path) -> dict[str, NDArray[Any]]:
-    members = {member.name.removeprefix("./"): member for member in archive.getmembers() if member.isfile()}
+    members = {member.name.removeprefix("./"): member for member in _members(archive, path)}
     batches = {Path(name).name: member for name, member in members.items() if "batch" in Path(name).name}
 
     def read(member: tarfile.TarInfo) -> bytes:
@@ -256,55 +253,58 @@ def _cifar10_archive(archive: tarfile.TarFile, path: Path) -> dict[str, NDArray[
     return result
 
 
+def _members(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+    """The plain files of ``archive``, which are read where they are: nothing is unpacked, links lead nowhere.
+
+    Raises:
+        UserError: QD0203 for more or larger ones than a data set of small images has, before they are decompressed.
+    """
+    total = 0
+    for count, member in enumerate(archive):
+        total += member.size
+        if total > _MOST_BYTES or count >= _MOST_MEMBERS:
+            what = f"the archive holds more than {_MOST_BYTES:,} bytes or {_MOST_MEMBERS:,} members"
+            raise UserError("QD0203", what, where=str(path), help="unpack it, and name the folder with folder:PATH")
+        if member.isreg() and not member.issparse():
+            yield member
+
+
 def _cifar10_batches(read, with_pickle: bool, split: str, path: Path) -> Dataset:  # type: ignore[no-untyped-def]
     names = [f"data_batch_{i}" for i in range(1, 6)] if split == "train" else ["test_batch"]
     images, labels = [], []
     for name in names:
-        try:
+        with as_damage("QD0203", f"batch {name} is missing or damaged", where=str(path), help=CIFAR10_HELP):
             if with_pickle:
-                batch = _PlainUnpickler(io.BytesIO(read(name)), encoding="bytes").load()
-                images.append(np.asarray(batch[b"data"], np.uint8))
-                labels.append(np.asarray(batch[b"labels"], np.int64))
+                batch = plain_pickle.loads(read(name))
+                found, classes = batch[b"data"].array, batch[b"labels"]
+                if not all(type(label) is int for label in classes):
+                    raise ValueError("labels are whole numbers")
             else:
                 rows = np.frombuffer(read(f"{name}.bin"), np.uint8).reshape(-1, 3073)
-                images.append(rows[:, 1:])
-                labels.append(rows[:, 0].astype(np.int64))
-        except (KeyError, ValueError, pickle.UnpicklingError, EOFError) as error:
-            raise UserError("QD0203", f"batch {name} is missing or damaged", where=str(path), help=CIFAR10_HELP) from error
-    return Dataset(np.concatenate(images).reshape(-1, 3, 32, 32), np.concatenate(labels), "CIFAR-10")
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Admits what the official batches hold, numpy arrays, and nothing else."""
-
-    def find_class(self, module: str, name: str):  # type: ignore[no-untyped-def]
-        if (module.split(".")[0], name) in {("numpy", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}:
-            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-        raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
+                found, classes = rows[:, 1:], rows[:, 0]
+            images.append(found.reshape(len(classes), 3, 32, 32))
+            labels.append(np.asarray(classes, np.int64))
+    return Dataset(np.concatenate(images), np.concatenate(labels), "CIFAR-10")
 
 
 def _class_folders(root: Path, name: str) -> Dataset:
     if not root.is_dir():
         raise UserError("QD0203", "no such folder", where=str(root))
     files = sorted(p for p in root.glob("*/*") if p.suffix.lower() in _IMAGE_SUFFIXES)
-    data = _decode(((f"{p.parent.name}/{p.name}", p.read_bytes()) for p in files), str(root))
+    try:
+        data = _decode(((f"{p.parent.name}/{p.name}", p.read_bytes()) for p in files), str(root))
+    except OSError as error:
+        raise UserError("QD0203", f"cannot read: {error.strerror}", where=str(error.filename)) from error
     return Dataset(data.images, data.labels, name)
 
 
 def _decode(files: Iterator[tuple[str, bytes]], where: str) -> Dataset:
     """Images of one size; the label is the rank of the parent folder's name in alphabetical order."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise UserError("QD0111", "reading image files needs Pillow", help='pip install "qnn-deploy[torch]"') from error
     images, classes = [], []
     for name, content in files:
         if not name.lower().endswith(_IMAGE_SUFFIXES):
             continue
-        try:
-            images.append(np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).transpose(2, 0, 1))
-        except OSError as error:
-            raise UserError("QD0203", f"image {name} cannot be decoded", where=where) from error
+        images.append(decode_image(content, code="QD0203", what=f"image {name} cannot be decoded", where=where))
         classes.append(name.split("/")[-2])
     if not images:
         raise UserError("QD0203", "no images found", where=where, help="class folders: CLASS/NAME.jpg")

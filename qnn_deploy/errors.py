@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class Exit(enum.IntEnum):
@@ -29,6 +30,7 @@ CODES: dict[str, tuple[Exit, str]] = {
     "QD0107": (Exit.BAD_INPUT, "a build directory is incomplete or was changed"),
     "QD0110": (Exit.BAD_INPUT, "unknown target"),
     "QD0111": (Exit.BAD_INPUT, "an extra package is needed"),
+    "QD0112": (Exit.BAD_INPUT, "memory does not suffice"),
     "QD0201": (Exit.BAD_INPUT, "a recipe cannot be read"),
     "QD0202": (Exit.BAD_INPUT, "a recipe has an unknown or ill-typed key, or contradicts itself"),
     "QD0203": (Exit.BAD_INPUT, "data cannot be found or read"),
@@ -101,6 +103,39 @@ class CompileErrors(QnnDeployError):  # noqa: N818 -- plural on purpose: it carr
     def __str__(self) -> str:
         plural = "s" if len(self.findings) > 1 else ""
         return "\n".join(str(finding) for finding in self.findings) + f"\n{len(self.findings)} error{plural}. Nothing written."
+
+
+@contextlib.contextmanager
+def as_damage(code: str, what: str, *, where: str, help: str = "") -> Iterator[None]:
+    """Make whatever the block raises a UserError ``code``: readers of foreign bytes raise anything at all. Errors of ours go through.
+
+    Raises:
+        UserError: QD0112 for a failed allocation, for sizes stand in such bytes.
+    """
+    try:
+        yield
+    except QnnDeployError:
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise no_memory(where) from error
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise UserError(code, f"{what}: {reason}", where=where, help=help) from error
+
+
+_OUT_OF_MEMORY = ("can't allocate memory", "Cannot allocate memory", "std::bad_alloc", "not enough memory", "failed to map segment")
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """True where ``error``, or what caused it, is a failed allocation: Python's, torch's or the system's."""
+    if error is None or isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
+        return error is not None
+    return out_of_memory(error.__cause__) or out_of_memory(error.__context__)
+
+
+def no_memory(where: str = "") -> UserError:
+    """The error QD0112."""
+    return UserError("QD0112", "memory does not suffice", where=where, help="close other programs, or raise the limit (ulimit -v)")
 
 
 def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:

@@ -6,7 +6,10 @@ Whatever the package keeps is renamed here: `tests/test_layering.py` finds a ren
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from qnn_deploy.errors import UserError
@@ -29,8 +32,8 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         move(temporary, path)
     except OSError as error:
-        kept = f"{path.name} is as it was before" if path.exists() else ""
-        raise UserError("QD0105", f"cannot write: {error.strerror}", where=str(path), help=kept) from error
+        kept = f"; {path.name} is as it was before" if path.exists() else ""
+        raise UserError("QD0105", f"cannot write: {error.strerror}", where=str(path), help=remedy(error) + kept) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -57,6 +60,30 @@ def make_folder(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for folder in missing:
         _flush(folder.parent)
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for a while, in ``TMPDIR``.
+
+    Raises:
+        UserError: QD0105 where the block cannot write into it.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="qnn-deploy-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        help = "make room there, or set TMPDIR to another folder"
+        raise UserError("QD0105", f"cannot write temporary files: {error.strerror or error}", help=help) from error
+
+
+def remedy(error: OSError) -> str:
+    """What to do where a write fails with ``error``."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room, or write to another disk"
+    if error.errno == errno.EFBIG:
+        return "raise the limit on the size of files (ulimit -f)"
+    return "name a place that can be written"
 
 
 def _flush_all(path: Path) -> None:

@@ -231,3 +231,69 @@ def test_items_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     error = refused(f"my_own_items:{name}")
     assert named in error.message and error.where == f"my_own_items:{name}"
+
+
+def test_official_batches_are_read_without_calling_what_they_name(tmp_path: Path) -> None:
+    from tests.hostile.readers import batch
+
+    (tmp_path / "test_batch").write_bytes(batch())
+    found = data.load(f"cifar10:{tmp_path}")
+    assert found.labels.tolist() == [1, 2] and found.images.shape == (2, 3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {b"data": np.zeros((1, 3072), np.float32), b"labels": [1]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": [1.5]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": [[1]]},
+        {b"data": np.zeros((2, 3072), np.uint8), b"labels": [1]},
+        {b"data": [[0] * 3072], b"labels": [1]},
+        [],
+    ],
+)
+def test_batches_of_something_else(content: object, tmp_path: Path) -> None:
+    from tests.hostile.readers import batch
+
+    (tmp_path / "test_batch").write_bytes(batch(content))
+    assert "test_batch" in refused(f"cifar10:{tmp_path}").message
+
+
+def test_a_batch_that_names_numpys_constructors_gets_stand_ins(tmp_path: Path) -> None:
+    """``numpy.ndarray((1 << 40,))`` would take a terabyte, ``numpy.dtype`` with a crafted state read outside its memory."""
+    for content in (
+        b"cnumpy\nndarray\n(I1099511627776\ntR.",
+        b"cnumpy.testing\ndtype\n.",
+        b"cnumpy\ndtype\n(S'O'\ntR.",
+        b"cbuiltins\neval\n(S'1'\ntR.",
+    ):
+        (tmp_path / "test_batch").write_bytes(content)
+        refused(f"cifar10:{tmp_path}")
+
+
+@pytest.mark.parametrize("member", ["../../outside.png", "/outside.png", "test/cat/link.png", "test/cat/hard.png"])
+def test_archives_are_read_where_they_are(member: str, tmp_path: Path) -> None:
+    """No member gets a place on the disk: names that lead outside are names, links lead nowhere."""
+    path, picture = tmp_path / "in" / "images.tar", io.BytesIO()
+    path.parent.mkdir()
+    pytest.importorskip("PIL.Image").new("RGB", (4, 4)).save(picture, "PNG")
+    with tarfile.open(path, "w") as made:
+        for name in ("train/cat/0.png", "test/cat/0.png", member):
+            info = tarfile.TarInfo(name)
+            if "link" in name or "hard" in name:
+                info.type, info.linkname = (tarfile.SYMTYPE if "link" in name else tarfile.LNKTYPE), "/etc/passwd"
+                made.addfile(info)
+            else:
+                info.size = len(picture.getvalue())
+                made.addfile(info, io.BytesIO(picture.getvalue()))
+    before = sorted(path.parent.rglob("*"))
+    assert len(data.load(f"cifar10:{path}").images) == 1
+    assert sorted(path.parent.rglob("*")) == before and {each.name for each in tmp_path.iterdir()} == {"in", "cache"}
+    assert not (tmp_path.parent / "outside.png").exists() and not Path("/outside.png").exists()
+
+
+def test_an_archive_larger_than_any_data_set_is_refused_unread(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("test/cat/0.png")
+    info.size = 2**40
+    (tmp_path / "bomb.tar").write_bytes(info.tobuf() + b"\0" * 512)
+    assert "more than" in refused(f"cifar10:{tmp_path / 'bomb.tar'}").message

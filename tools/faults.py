@@ -1,44 +1,130 @@
 #!/usr/bin/env python3
-"""Kill builds at random moments: `python3 tools/faults.py [--kills N] [--model FILE]`.
+"""Faults on purpose: `python3 tools/faults.py {build,train,sweep,shortage} [--kills N]`.
 
-Each build goes into a directory that holds an earlier one, in a process of its own that is killed (SIGKILL) at a moment drawn between its
-start and its usual end. Afterwards the directory must be absent or whole: every SHA-256 of its manifest right, the bytes those of an
-undisturbed build. The build after the last kill must succeed. Every tenth round two builds run into one directory at once.
+- build: builds into a directory that holds an earlier one are killed (SIGKILL); it must be absent or whole afterwards: every SHA-256 of
+  its manifest right, the bytes those of an undisturbed build. Every tenth round two builds run into one directory at once.
+- train: training runs are killed and resumed until they end; ``last.pt`` is whole or absent after each kill, and at the end every file
+  has the bytes of an undisturbed run, times apart.
+- sweep: the driver is killed and started again; the table at the end is the one of an undisturbed sweep, times apart. Needs Ray.
+- shortage: full disk, read-only directory, too little memory (`shortage.py`).
+
+Every other kill of a build or a training run comes at a random moment; the others at a random step of writing: with half of a file
+written, before a flush, before a rename.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import dataclasses
+import importlib.util
+import json
 import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import shortage
 from environment import ROOT, enter
 
 MODEL = ROOT / "models" / "digits-cnn-w1a1" / "model.pt"
+RECIPE = {
+    "architecture": "digits-cnn",
+    "arguments": {"channels": 8},
+    "data": "digits",
+    "epochs": 4,
+    "batch_size": 128,
+    "learning_rate": 1e-2,
+    "logit_scale": 0.1,
+    "threads": 1,
+    "device": "cpu",
+}
+Work = Callable[[], Any]
+Failures = list[str]
 
 
-def build_in_child(model: Path, out: Path) -> int:
-    """Start a build in a forked process: what takes long, the imports, is done before. Its process id."""
-    from qnn_deploy import api
-    from qnn_deploy.errors import UserError
+def fork(work: Work, die_at: int | None = None, counted: int | None = None) -> int:
+    """Start ``work`` in a process of its own, forked from this one, which has no threads; its process id.
 
+    Args:
+        die_at: the step of writing at which it kills itself.
+        counted: a pipe that gets the number of its steps.
+    """
     child = os.fork()
     if child:
         return child
+    steps = _watch_steps(die_at)
+    status = 0
     try:
-        api.build(str(model), ("host",), ("qdm", "onnx"), out)
-    except UserError as error:
-        # What another build took away is a message, not a traceback.
-        os._exit(2 if error.code == "QD0105" else 70)
-    except BaseException:
-        os._exit(70)
-    os._exit(0)
+        work()
+        if counted is not None:
+            os.write(counted, str(len(steps)).encode())
+    except BaseException as error:
+        # What another process took away is a message, not a traceback.
+        status = 2 if getattr(error, "code", "") == "QD0105" else 70
+        if status == 70:
+            traceback.print_exc()
+    os._exit(status)
+
+
+def _watch_steps(die_at: int | None) -> list[str]:
+    """The steps of writing that this process makes from now on, as they come; at number ``die_at`` it dies."""
+    steps: list[str] = []
+
+    def watched(name: str, function: Callable[..., Any], half: Callable[..., Any] = lambda *_: None) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            if len(steps) == die_at:
+                half(*arguments)
+                os.kill(os.getpid(), signal.SIGKILL)
+            steps.append(name)
+            return function(*arguments)
+
+        return call
+
+    write = Path.write_bytes
+    os.fsync = watched("flush", os.fsync)
+    os.replace = watched("rename", os.replace)
+    Path.write_bytes = watched("write", write, lambda path, content: write(path, content[: len(content) // 2]))  # type: ignore[method-assign]
+    return steps
+
+
+def undisturbed(work: Work) -> tuple[float, int]:
+    """Seconds and steps of writing of ``work``.
+
+    Raises:
+        RuntimeError: where it fails.
+    """
+    source, sink = os.pipe()
+    start = time.monotonic()
+    _, status = os.waitpid(fork(work, counted=sink), 0)
+    if status:
+        raise RuntimeError("it fails undisturbed")
+    return time.monotonic() - start, int(os.read(source, 20))
+
+
+def kill_once(work: Work, usual: float, steps: int, number: int, chance: random.Random) -> bool:
+    """Start ``work`` and kill it, by the clock or at a step; False where it came to its end before."""
+    by_clock = number % 2 == 0
+    child = fork(work, None if by_clock else chance.randrange(steps))
+    if by_clock:
+        time.sleep(chance.uniform(0, usual))
+        os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def warm_up() -> None:
+    """A build in this process, so that those in forked ones have imported everything."""
+    from qnn_deploy import api
+
+    api.build(str(MODEL), ("host",), ("qdm", "onnx"), None)
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -55,50 +141,177 @@ def contents(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--model", type=Path, default=MODEL)
-    arguments = parser.parse_args()
-    import qnn_deploy.api
-    import qnn_deploy.emit
-    import qnn_deploy.frontend.load
-    import qnn_deploy.passes.pipeline
-    import qnn_deploy.plan  # noqa: F401
+def kill_builds(kills: int, folder: Path, chance: random.Random) -> tuple[str, Failures]:
+    from qnn_deploy import api
 
-    chance = random.Random(0)
-    folder = Path(tempfile.mkdtemp(prefix="qnn-deploy-faults-"))
+    warm_up()
     out = folder / "out"
-    start = time.monotonic()
-    _, status = os.waitpid(build_in_child(arguments.model, out), 0)
-    usual, whole = time.monotonic() - start, contents(out)
-    failures = [] if status == 0 and whole else ["an undisturbed build fails"]
-    killed = absent = pairs = 0
-    for number in range(arguments.kills):
+
+    def work() -> None:
+        api.build(str(MODEL), ("host",), ("qdm", "onnx"), out)
+
+    undisturbed(work)  # over an earlier one, as all the others
+    usual, steps = undisturbed(work)
+    whole, failures = contents(out), []
+    killed = absent = pairs = number = 0
+    while killed < kills:
         if number % 10 == 9:
-            children = [build_in_child(arguments.model, out) for _ in range(2)]
+            children = [fork(work) for _ in range(2)]
             ends = sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
             pairs += 1
             if ends not in ([0, 0], [0, 2]) or contents(out) != whole:
                 failures.append(f"two builds at once ended with {ends}")
-        child = build_in_child(arguments.model, out)
-        time.sleep(chance.uniform(0, usual))
-        os.kill(child, signal.SIGKILL)
-        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        killed += kill_once(work, usual, steps, number, chance)
+        number += 1
         found = contents(out)
         absent += not found
         if found not in ({}, whole):
-            failures.append(f"kill {number}: the directory holds {sorted(found)}")
-    _, status = os.waitpid(build_in_child(arguments.model, out), 0)
-    if status != 0 or contents(out) != whole:
-        failures.append("the build after the last kill fails")
-    shutil.rmtree(folder)
-    print("\n".join(failures))
-    print(f"{killed} builds killed of {arguments.kills}, {absent} times absent afterwards, {pairs} pairs of builds into one directory")
-    print(f"{arguments.kills + pairs - len(failures)} passed, {len(failures)} failed")
+            failures.append(f"kill {killed}: the directory holds {sorted(found)}")
+    undisturbed(work)
+    if contents(out) != whole:
+        failures.append("the build after the last kill is another one")
+    return f"{killed} builds killed, {absent} times absent afterwards; {pairs} pairs of builds into one directory", failures
+
+
+def trained(out: Path) -> dict[str, Any]:
+    """What a training run left, whole or absent, times apart.
+
+    Raises:
+        Exception: for a file that is not whole.
+    """
+    from qnn_deploy.train import state
+    from qnn_deploy.train.recipe import read_recipe
+
+    found: dict[str, Any] = {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".tmp"}
+    if "recipe.toml" in found:
+        read_recipe(out / "recipe.toml")
+    if state.FILE in found:
+        saved = dataclasses.asdict(state.load(out / state.FILE))
+        found[state.FILE] = plain({**saved, "rows": [{**row, "seconds": 0} for row in saved["rows"]]})
+    if "metrics.csv" in found:
+        with (out / "metrics.csv").open(newline="") as stream:
+            found["metrics.csv"] = [{**row, "seconds": float(row["seconds"]) * 0} for row in csv.DictReader(stream)]
+    if "trained.json" in found:
+        json.loads(found["trained.json"])
+    return found
+
+
+def plain(value: Any) -> Any:
+    """``value`` with the bytes of each tensor in its place, so that == compares all of it."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return (str(value.dtype), value.shape, value.numpy().tobytes()) if hasattr(value, "numpy") else value
+
+
+def kill_training(kills: int, folder: Path, chance: random.Random) -> tuple[str, Failures]:
+    import lightning_fabric  # noqa: F401
+
+    from qnn_deploy import data
+    from qnn_deploy.train.recipe import make_recipe
+    from qnn_deploy.train.run import run_recipe
+
+    sets = {split: data.load("digits", split) for split in ("train", "test")}
+    data.load = lambda spec, split="test": sets[split]
+    recipe = make_recipe(RECIPE, "faults")
+
+    def run(out: Path) -> Work:
+        return lambda: run_recipe(recipe, "digits", "faults", out, resume=True, report=lambda row: None)
+
+    usual, steps = undisturbed(run(folder / "whole"))
+    whole, failures = trained(folder / "whole"), []
+    killed = runs = pairs = 0
+    while killed < kills:
+        out, ended = folder / f"run{runs}", False
+        runs += 1
+        while killed < kills and not ended:
+            ended = not kill_once(run(out), usual, steps, killed, chance)
+            killed += not ended
+            try:
+                trained(out) if out.exists() else None
+            except Exception as error:
+                failures.append(f"kill {killed}: {error}")
+        children = [fork(run(out)) for _ in range(1 + (runs % 5 == 0))]
+        pairs += len(children) - 1
+        ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        if any(ends) or trained(out) != whole:
+            failures.append(f"run {runs} ended with {ends}, or with another result")
+        shutil.rmtree(out)
+    return (
+        f"{killed} trainings killed in {runs} runs, each then with the undisturbed result; {pairs} pairs at once in one directory",
+        failures,
+    )
+
+
+def kill_sweeps(kills: int, folder: Path, chance: random.Random) -> tuple[str, Failures]:
+    if importlib.util.find_spec("ray") is None:
+        return 'sweeps not killed: Ray is not installed (pip install "qnn-deploy[sweep]")', []
+    from qnn_deploy.train import toml_writer
+
+    sweep = {"recipe": RECIPE, "grid": {"arguments": {"channels": [4, 8]}, "learning_rate": [1e-2, 1e-3]}}
+    (folder / "sweep.toml").write_text(toml_writer.dumps(sweep))
+
+    def start(out: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "qnn_deploy", "sweep", str(folder / "sweep.toml"), "-o", str(out)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def table(out: Path) -> list[dict[str, str]]:
+        if not (out / "results.csv").exists():
+            return []
+        with (out / "results.csv").open(newline="") as stream:
+            return [{**row, "seconds": ""} for row in csv.DictReader(stream)]
+
+    begin = time.monotonic()
+    status, failures = start(folder / "whole").wait(), []
+    usual, whole = time.monotonic() - begin, table(folder / "whole")
+    if status or len(whole) != 4 or any(row["status"] != "done" for row in whole):
+        failures.append("an undisturbed sweep fails")
+    killed = sweeps = 0
+    while killed < kills:
+        out, ended = folder / f"sweep{sweeps}", False
+        sweeps += 1
+        while killed < kills and not ended:
+            driver = start(out)
+            time.sleep(chance.uniform(0, usual))
+            driver.kill()
+            ended = driver.wait() == 0
+            killed += not ended
+            if not all(row in whole for row in table(out)):
+                failures.append(f"kill {killed}: a row that no undisturbed sweep gives")
+        if start(out).wait() or table(out) != whole:
+            failures.append(f"sweep {sweeps} ends with another table")
+    return f"{killed} sweeps killed, {sweeps} then resumed to the full table", failures
+
+
+KILLS = {"build": (kill_builds, 200), "train": (kill_training, 200), "sweep": (kill_sweeps, 10)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=[*KILLS, "shortage"])
+    parser.add_argument("--kills", type=int, help="default: " + ", ".join(f"{name} {count}" for name, (_, count) in KILLS.items()))
+    parser.add_argument("--short", action="store_true", help="few sizes of disk and memory")
+    arguments = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(1)
+    folder = Path(tempfile.mkdtemp(prefix="qnn-deploy-faults-"))
+    try:
+        if arguments.what == "shortage":
+            warm_up()
+            summary, failures = shortage.run(folder, arguments.short)
+        else:
+            function, usual = KILLS[arguments.what]
+            summary, failures = function(arguments.kills or usual, folder, random.Random(0))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print("\n".join([*failures, summary, f"{0 if failures else 1} passed, {len(failures)} failed"]))
     return 1 if failures else 0
 
 
 if __name__ == "__main__":
     enter("all")
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a forked process has one thread only
+    sys.path.insert(0, str(ROOT))
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -13,7 +14,8 @@ from typing import Any, NoReturn
 import click
 
 from qnn_deploy import __version__
-from qnn_deploy.errors import Exit, QnnDeployError, nearest
+from qnn_deploy.cli._console import printable
+from qnn_deploy.errors import Exit, QnnDeployError, nearest, no_memory, out_of_memory
 
 COMMANDS: tuple[tuple[str, str], ...] = (
     ("train", "Train a recipe and save a deployable checkpoint."),
@@ -101,17 +103,21 @@ def invoke(arguments: list[str]) -> int:
         # The reader of stdout went away (`| head`); nothing is left to say, and Python's own flush at exit must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
-    except QnnDeployError as error:
-        print(error, file=sys.stderr)
-        return _bug(error) if error.exit_code == Exit.BUG else error.exit_code
     except Exception as error:
-        print(f"error[QD0901]: {type(error).__name__}: {error}", file=sys.stderr)
+        if out_of_memory(error):
+            error = no_memory()
+        if isinstance(error, QnnDeployError):
+            print(printable(str(error)), file=sys.stderr)
+            return _bug(error) if error.exit_code == Exit.BUG else error.exit_code
+        print(printable(f"error[QD0901]: {type(error).__name__}: {error}"), file=sys.stderr)
         return _bug(error)
 
 
 def _bug(error: Exception) -> int:
-    with tempfile.NamedTemporaryFile("w", prefix="qnn-deploy-", suffix=".txt", delete=False) as stream:
+    report = "what you did"
+    with contextlib.suppress(OSError), tempfile.NamedTemporaryFile("w", prefix="qnn-deploy-", suffix=".txt", delete=False) as stream:
         stream.write(f"qnn-deploy {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n\n")
         traceback.print_exception(error, file=stream)
-    print(f"   = help: this is a bug in qnn-deploy; please report it with {stream.name}", file=sys.stderr)
+        report = stream.name
+    print(f"   = help: this is a bug in qnn-deploy; please report it with {report}", file=sys.stderr)
     return Exit.BUG

@@ -19,9 +19,17 @@ data_option = click.option(
 )
 
 
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\n\t"}
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters written out: names from a stranger's file must not steer the terminal."""
+    return text.translate(_CONTROLS).encode("utf-8", "backslashreplace").decode()
+
+
 def show(text: str) -> None:
     """Data for people, on stdout."""
-    click.echo(text)
+    click.echo(printable(text))
 
 
 def show_json(value: Any) -> None:
@@ -36,7 +44,7 @@ def width() -> int:
 
 def note(text: str) -> None:
     """A message, on stderr."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 @contextlib.contextmanager

@@ -76,7 +76,7 @@ def _read_baseline(path: Path) -> dict:
         value = json.loads(path.read_text())
     except OSError as error:
         raise UserError("QD0101", f"cannot read the baseline: {error.strerror}", where=str(path)) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError("QD0106", "the baseline is not the JSON of `bench`", where=str(path)) from error
     if not isinstance(value, dict):
         raise UserError("QD0106", "the baseline is not the JSON of `bench`", where=str(path))

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from qnn_deploy.cli._console import json_option, show, show_json
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import UserError, as_damage
 from qnn_deploy.files import write_whole
 
 
@@ -54,35 +54,14 @@ def read_input(path: Path) -> Any:
     Raises:
         UserError: QD0101 where it cannot be read, QD0104 where it is no array or image, QD0111 where Pillow is missing.
     """
-    import numpy as np
+    from qnn_deploy.images import decode_image, read_npy
 
     try:
-        with path.open("rb") as stream:
-            if stream.read(6) == b"\x93NUMPY":
-                stream.seek(0)
-                array = np.load(stream, allow_pickle=False)
-            else:
-                stream.seek(0)
-                array = _image(stream, path)
+        content = path.read_bytes()
     except OSError as error:
         raise UserError("QD0101", f"cannot read the input: {error.strerror or error}", where=str(path)) from error
-    except (ValueError, EOFError) as error:
-        raise UserError("QD0104", "a damaged .npy file, or one that holds objects", where=str(path)) from error
+    if content[:6] != b"\x93NUMPY":
+        return decode_image(content, code="QD0104", what="neither an image nor a .npy array", where=str(path), grey=True)[None]
+    with as_damage("QD0104", "a damaged .npy file, or one that holds objects", where=str(path)):
+        array = read_npy(io.BytesIO(content))
     return array[None] if array.ndim == 3 else array
-
-
-def _image(stream: Any, path: Path) -> Any:
-    import numpy as np
-
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise UserError(
-            "QD0111", "reading image files needs Pillow", help='pip install "qnn-deploy[torch]", or give a .npy array'
-        ) from error
-    try:
-        image = Image.open(stream)
-        pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
-    except UnidentifiedImageError as error:
-        raise UserError("QD0104", "neither an image nor a .npy array", where=str(path)) from error
-    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))

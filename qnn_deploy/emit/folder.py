@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qnn_deploy.emit import manifest
 from qnn_deploy.errors import UserError
-from qnn_deploy.files import make_folder, move
+from qnn_deploy.files import make_folder, move, remedy
 
 
 def check_replaceable(out: Path) -> None:
@@ -54,7 +54,8 @@ def replacing(out: Path) -> Iterator[Path]:
             move(out, scratch / "old")
         move(fresh, out)
     except OSError as error:
-        raise UserError("QD0105", f"cannot write the output: {error.strerror or error}", where=str(error.filename or out)) from error
+        where, help = str(error.filename or out), remedy(error)
+        raise UserError("QD0105", f"cannot write the output: {error.strerror or error}", where=where, help=help) from error
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import UserError, as_damage
 from qnn_deploy.ir.program import ELEMENT_BYTES, Buffer, DType, Epilogue, Op, Opcode, Program, Slot, Weights
 
 SCHEMA_VERSION = 1
@@ -141,19 +141,20 @@ def read(folder: Path) -> dict[str, Any]:
     except OSError as error:
         help = "name a directory that `qnn-deploy build` wrote"
         raise UserError("QD0101", f"cannot read the manifest: {error.strerror}", where=str(path), help=help) from error
-    try:
+    with as_damage("QD0107", "not a manifest of qnn-deploy", where=str(path)):
         manifest: dict[str, Any] = json.loads(content)
-        version, artefacts = manifest["schema_version"], [(row["path"], row["sha256"]) for row in manifest["artefacts"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError("QD0107", "not a manifest of qnn-deploy", where=str(path)) from error
-    if version != SCHEMA_VERSION:
-        raise UserError("QD0107", f"manifest of schema version {version!r}, this qnn-deploy reads {SCHEMA_VERSION}", where=str(path))
-    for name, digest in artefacts:
-        artefact = folder / name
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise UserError("QD0107", f"an artefact lies outside the build directory: {name}", where=str(path))
+        version = manifest["schema_version"]
+        if version != SCHEMA_VERSION:
+            raise UserError("QD0107", f"manifest of schema version {version!r}, this qnn-deploy reads {SCHEMA_VERSION}", where=str(path))
+        _check(manifest)
+    for row in manifest["artefacts"]:
+        name, digest, artefact = row["path"], row["sha256"], folder / row["path"]
         try:
+            if not artefact.resolve().is_relative_to(folder.resolve()):
+                raise UserError("QD0107", f"an artefact lies outside the build directory: {name}", where=str(path))
             found = sha256(artefact.read_bytes())
+        except ValueError as error:
+            raise UserError("QD0107", f"no name of an artefact: {name!r}", where=str(path)) from error
         except OSError as error:
             raise UserError("QD0107", f"an artefact is missing: {error.strerror}", where=str(artefact), help="build again") from error
         if found != digest:
@@ -161,3 +162,33 @@ def read(folder: Path) -> dict[str, Any]:
                 "QD0107", "the artefact is not the one that was built (its SHA-256 differs)", where=str(artefact), help="build again"
             )
     return manifest
+
+
+_Optional = str | None
+# What the commands read of a manifest, by type; a further key does not matter.
+_TYPES: dict[str, Any] = {
+    "name": str,
+    "model_id": _Optional,
+    "input": {"dtype": str, "shape": list},
+    "output": {"dtype": str, "shape": list},
+    "ops": dict,
+    "targets": [str],
+    "source": {"spec": str, "path": _Optional, "sha256": _Optional, "weights": _Optional, "input_spec": _Optional},
+    "proof": {"channels": int, "accumulators": int, "violations": int},
+    "artefacts": [{"kind": str, "path": str, "target": _Optional, "bytes": int, "sha256": str}],
+    "layers": [{field.name: {"str": str, "int": int}[str(field.type)] for field in dataclasses.fields(Layer)}],
+}
+
+
+def _check(value: Any, types: Any = _TYPES, place: str = "") -> None:
+    """Raise TypeError or KeyError unless ``value`` has what ``types`` says."""
+    if isinstance(types, dict):
+        for key, inner in types.items():
+            _check(value[key], inner, f"{place}.{key}")
+    elif isinstance(types, list):
+        if not isinstance(value, list):
+            raise TypeError(f"{place} is no list")
+        for each in value:
+            _check(each, types[0], place)
+    elif not isinstance(value, types):
+        raise TypeError(f"{place} is {value!r:.40}")

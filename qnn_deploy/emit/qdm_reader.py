@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qnn_deploy.emit.qdm import BUFFER_BYTES, CONSTANT_BYTES, HEADER_BYTES, MAGIC, MAJOR, MINOR, NONE, OP_BYTES, minor_version
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import UserError, as_damage
 from qnn_deploy.ir.program import (
     NUMPY_DTYPE,
     WEIGHT_BITS,
@@ -46,11 +46,10 @@ def decode(data: bytes, *, where: str = "") -> Program:
         )
     if zlib.crc32(data[16:]) != crc:
         raise UserError("QD0103", "the packed model was altered (its checksum differs)", where=where, help="copy or build it again")
-    try:
+    with as_damage("QD0103", "the packed model is malformed", where=where):
         program = _tables(data)
-    except (struct.error, ValueError, IndexError, KeyError) as error:
-        raise UserError("QD0103", f"the packed model is malformed: {error}", where=where) from error
-    if minor < minor_version(program):
+        needed = minor_version(program)
+    if minor < needed:
         raise UserError("QD0103", f"the packed model says format {major}.{minor} and uses what a later version added", where=where)
     return program
 
@@ -70,6 +69,9 @@ def _tables(data: bytes) -> Program:
         first.setdefault(op.output, index)
         for buffer in (*op.inputs, op.output):
             last[buffer] = max(last.get(buffer, 0), index)
+    places = [source, output, *(index for op in ops for index in (*op.inputs, op.output))]
+    if max(places) >= n_buffers or any(index >= n_constants for op in ops for _, index in op.constants) or not all(op.inputs for op in ops):
+        raise ValueError("an index leaves its table")
     buffers = tuple(
         Buffer(DType(code), height, width, channels, first.get(i, 0), last.get(i, 0), offset)
         for i, (code, height, width, channels, offset) in enumerate(shapes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qnn_deploy.errors import QnnDeployError, ToolchainError, UserError
+from qnn_deploy.files import scratch
 from qnn_deploy.toolchain.runner import LocalRunner, Runner
 
 Logits = NDArray[np.float32]
@@ -104,9 +104,9 @@ def predict_qdm(runner: Runner, program: Path, model: bytes, kernels: str = "aut
     """`Predict` by ``qd_run`` (the executable ``program``) on ``runner``, on this machine one process per core."""
 
     def part(images: NDArray[Any]) -> NDArray[Any]:
-        with tempfile.TemporaryDirectory(prefix="qnn-deploy-") as folder:
-            call_qd_run(runner, program, model, images, kernels, Path(folder))
-            result: NDArray[Any] = np.load(Path(folder) / "logits.npy", allow_pickle=False)
+        with scratch() as folder:
+            call_qd_run(runner, program, model, images, kernels, folder)
+            result: NDArray[Any] = np.load(folder / "logits.npy", allow_pickle=False)
             return result
 
     def predict(images: NDArray[Any]) -> Logits:

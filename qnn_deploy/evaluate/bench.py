@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from qnn_deploy.errors import ToolchainError, UserError
 from qnn_deploy.evaluate.backends import KernelsMissingError, onnx_session, runtime_error
+from qnn_deploy.files import scratch
 from qnn_deploy.toolchain.runner import Runner
 
 SCHEMA_VERSION = 1
@@ -29,8 +29,7 @@ def measure_qdm(runner: Runner, program: Path, content: bytes, kernels: str, thr
     """A function (runs, warm-up runs) -> the JSON of ``qd_bench``."""
 
     def measure(runs: int, warmup: int) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory(prefix="qnn-deploy-") as name:
-            folder = Path(name)
+        with scratch() as folder:
             shutil.copy(program, folder / "qd_bench")
             (folder / "model.qdm").write_bytes(content)
             options = ["--kernels", kernels, "--runs", str(runs), "--warmup", str(warmup), "--threads", str(threads), "--json"]

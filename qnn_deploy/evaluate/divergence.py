@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from qnn_deploy.emit.qdm_reader import decode
 from qnn_deploy.evaluate import reference
 from qnn_deploy.evaluate.backends import call_qd_run, onnx_session
+from qnn_deploy.files import scratch
 from qnn_deploy.ir.program import NUMPY_DTYPE, Buffer, DType
 from qnn_deploy.plan.groups import VIEWS, Group, group
 from qnn_deploy.toolchain.runner import Runner
@@ -88,11 +88,11 @@ class Subject:
         if len(groups) != len(planned.ops):
             return
         values = reference.run(self.model, image, keep=True)
-        with tempfile.TemporaryDirectory(prefix="qnn-deploy-") as folder:
-            call_qd_run(self.runner, self.program, self.content, image, self.kernels, Path(folder), dump=True)
+        with scratch() as folder:
+            call_qd_run(self.runner, self.program, self.content, image, self.kernels, folder, dump=True)
             for index, (op, item) in enumerate(zip(planned.ops, groups, strict=True)):
                 buffer = planned.buffers[op.output]
-                found = unpack(buffer, (Path(folder) / "dump" / f"{index:03d}.bin").read_bytes())
+                found = unpack(buffer, (folder / "dump" / f"{index:03d}.bin").read_bytes())
                 last = item.tail
                 if len(item.nodes) == 2 and last.op_type == "Cast" and last.outputs[0].is_graph_output():
                     # The runtime gives the integers that the graph casts.

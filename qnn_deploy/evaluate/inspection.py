@@ -9,7 +9,7 @@ from typing import Any
 from qnn_deploy.emit import manifest as manifests
 from qnn_deploy.emit.manifest import sha256
 from qnn_deploy.emit.qdm_reader import decode
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import UserError, as_damage
 from qnn_deploy.evaluate.subjects import read_bytes
 
 SCHEMA_VERSION = 1
@@ -44,12 +44,12 @@ def inspect(name: str) -> dict[str, Any]:
 
 def _onnx(content: bytes, name: str) -> dict[str, Any]:
     import onnx
-    from google.protobuf.message import DecodeError
 
-    try:
-        model = onnx.load_from_string(content)
-    except DecodeError as error:
-        raise UserError("QD0101", "not an ONNX file", where=name) from error
+    with as_damage("QD0101", "not an ONNX file", where=name):
+        return _describe_onnx(onnx.load_from_string(content), name)
+
+
+def _describe_onnx(model: Any, name: str) -> dict[str, Any]:
     if not model.graph.node:
         raise UserError("QD0101", "not an ONNX file, or one without operators", where=name)
     ops = collections.Counter(f"{node.domain}::{node.op_type}" if node.domain else node.op_type for node in model.graph.node)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import UserError, as_damage
 
 _QUOTED = re.compile(r"'[A-Za-z_]\w*'")
 _NUMBER = re.compile(r"(?<!\w)\d+(?!\w)")
@@ -37,16 +37,15 @@ def read_archive(path: Path) -> tuple[bytes, bytes]:
         data = path.read_bytes()
     except OSError as error:
         raise UserError("QD0101", f"cannot read the archive: {error.strerror}", where=str(path)) from error
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            damaged = archive.testzip()
-            names = [name.partition("/")[2] for name in archive.namelist()]
-            if damaged is not None or len(set(names)) != len(names):
-                raise UserError("QD0102", "the archive is damaged", where=str(path))
-            files = dict(zip(names, archive.namelist(), strict=True))
-            return data, _check(path, archive, files)
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, NotImplementedError) as error:
-        raise UserError("QD0102", f"not a torch.export archive: {error}", where=str(path), help=_HELP) from error
+    with as_damage("QD0102", "not a torch.export archive", where=str(path), help=_HELP), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise UserError("QD0102", "the archive is compressed, which torch.export.save never does", where=str(path), help=_HELP)
+        damaged = archive.testzip()
+        names = [name.partition("/")[2] for name in archive.namelist()]
+        if damaged is not None or len(set(names)) != len(names):
+            raise UserError("QD0102", "the archive is damaged", where=str(path))
+        files = dict(zip(names, archive.namelist(), strict=True))
+        return data, _check(path, archive, files)
 
 
 _HELP = "write it with torch.export.save(torch.export.export(model.eval(), (example,)), 'model.pt2') in torch 2.9 or later"

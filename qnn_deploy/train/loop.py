@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from qnn_deploy.data import Dataset
+from qnn_deploy.errors import as_damage
 from qnn_deploy.nn.anneal import Schedule, Scheduler
 from qnn_deploy.train import metrics, state
 from qnn_deploy.train.build import build_network, load_trained
@@ -85,10 +86,11 @@ def train_process(
     if resume and last.exists():
         saved = state.load(last)
         state.check_same_run(saved, recipe, data, last)
-        model.load_state_dict(saved.model)
-        optimizer.load_state_dict(saved.optimizer)
-        scheduler.load_state_dict(saved.scheduler)
-        state.set_rng_state(saved.rng[fabric.global_rank])
+        with as_damage("QD0102", "the training state is damaged", where=str(last), help="start again without --resume"):
+            model.load_state_dict(saved.model)
+            optimizer.load_state_dict(saved.optimizer)
+            scheduler.load_state_dict(saved.scheduler)
+            state.set_rng_state(saved.rng[fabric.global_rank])
         rows = saved.rows
     if fabric.is_global_zero:
         keep_recipe(recipe, folder / "recipe.toml")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qnn_deploy.errors import UserError, unknown
+from qnn_deploy.errors import UserError, as_damage, unknown
 from qnn_deploy.files import write_whole
 from qnn_deploy.nn.anneal import read_schedule
 from qnn_deploy.train import toml_writer
@@ -122,11 +122,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         UserError: QD0201 where it cannot be read or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text())
+        content = path.read_bytes()
     except OSError as error:
         raise UserError("QD0201", f"cannot read the recipe: {error.strerror}", where=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError("QD0201", f"not a TOML file: {error}", where=str(path)) from error
+    with as_damage("QD0201", "not a TOML file", where=str(path)):
+        return tomllib.loads(content.decode())
 
 
 def parse_value(text: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from qnn_deploy import data
 from qnn_deploy.errors import UserError
-from qnn_deploy.files import make_folder, write_whole
+from qnn_deploy.files import make_folder, remedy, write_whole
 from qnn_deploy.nn import checkpoint
 from qnn_deploy.train.check import check_data, check_recipe
 from qnn_deploy.train.evaluation import count_correct
@@ -72,7 +72,7 @@ def run_recipe(
     try:
         make_folder(out)
     except OSError as error:
-        raise UserError("QD0105", f"cannot make the output directory: {error.strerror}", where=str(out)) from error
+        raise UserError("QD0105", f"cannot make the output directory: {error.strerror}", where=str(out), help=remedy(error)) from error
     model = train(recipe, train_set, test_set, out, resume=resume, report=report, progress=progress)
     correct = count_correct(model, test_set)
     expected = {"data": test_set.name, "images": len(test_set.images), "correct": correct, "epochs": recipe.epochs}

@@ -78,11 +78,11 @@ def load(path: Path) -> Snapshot:
         raise UserError("QD0102", f"the training state is damaged: {reason}", where=str(path), help=help) from error
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise UserError("QD0102", "not a training state of this version of qnn-deploy", where=str(path), help=help)
-    if table["version"] != VERSION:
-        raise UserError("QD0102", f"format version {table['version']} is not the one read here ({VERSION})", where=str(path), help=help)
-    missing = [field.name for field in dataclasses.fields(Snapshot) if field.name not in table]
-    if missing:
-        raise UserError("QD0102", f"the entry {missing[0]!r} is missing", where=str(path), help=help)
+    if table.get("version") != VERSION:
+        raise UserError("QD0102", f"format version {table.get('version')} is not the one read here ({VERSION})", where=str(path), help=help)
+    for field in dataclasses.fields(Snapshot):
+        if not isinstance(table.get(field.name), {"int": int, "list": list, "dict": dict}[str(field.type).partition("[")[0]]):
+            raise UserError("QD0102", f"the entry {field.name!r} is missing or of the wrong type", where=str(path), help=help)
     return Snapshot(**{field.name: table[field.name] for field in dataclasses.fields(Snapshot)})
 
 

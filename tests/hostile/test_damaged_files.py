@@ -1,36 +1,46 @@
-"""Damaged checkpoints, recipes and packed models: always an error of ours, never another exception, never a hang.
+"""Damaged and made-up files: always an error of ours, never another exception, never a hang.
 
-``HYPOTHESIS_PROFILE=long`` makes 200 times as many examples.
+``HYPOTHESIS_PROFILE=long`` makes 200 times as many examples; `tools/fuzz_python.py` goes further, guided by coverage.
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import os
-import zlib
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("torch")
+pytest.importorskip("PIL")
+pytest.importorskip("lightning_fabric")
 
-import contextlib
-
-from qnn_deploy.emit.qdm_reader import decode
+from qnn_deploy.emit import manifest
 from qnn_deploy.errors import UserError
-from qnn_deploy.nn import checkpoint
-from qnn_deploy.train.recipe import read_recipe
+from qnn_deploy.train import toml_writer
+from qnn_deploy.train.recipe import Recipe
+from tests.hostile.readers import READERS, good_manifest, read_build
 
-ROOT = Path(__file__).resolve().parents[2]
-RECIPE = (ROOT / "models" / "digits-cnn-w1a1" / "recipe.toml").read_bytes()
-PACKED = (ROOT / "runtime" / "fuzz" / "corpus" / "qdm" / "every_operator_1_1.qdm").read_bytes()
-EXAMPLES = 5000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 25
-FEW = settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 25, database=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = 2000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 10
+SLOW = {"archive": 50}  # torch.export takes its time
+ALWAYS = {"deadline": None, "derandomize": EXAMPLES == 10, "database": None, "suppress_health_check": list(HealthCheck)}
 
 # (where, as a share of the file; what the bytes there become), and where the file is cut off.
 EDITS = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), max_size=4)
 CUTS = st.none() | st.floats(0, 1, exclude_max=True)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def few(name: str = "") -> settings:
+    return settings(max_examples=max(3, EXAMPLES // SLOW.get(name, 1)), **ALWAYS)  # type: ignore[arg-type]
 
 
 def damaged(data: bytes, edits: list[tuple[float, bytes]], cut: float | None) -> bytes:
@@ -42,45 +52,93 @@ def damaged(data: bytes, edits: list[tuple[float, bytes]], cut: float | None) ->
     return bytes(result if cut is None else result[: int(cut * len(result))])
 
 
-@FEW
-@given(edits=EDITS, cut=CUTS)
-def test_checkpoint(edits: list[tuple[float, bytes]], cut: float | None, small_checkpoint: Path, tmp_path: Path) -> None:
-    path = tmp_path / "model.pt"
-    path.write_bytes(damaged(small_checkpoint.read_bytes(), edits, cut))
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_damaged(name: str, tmp_path: Path) -> None:
+    read, seed = READERS[name]
+    good = seed()
     with contextlib.suppress(UserError):
-        checkpoint.load(path)
+        read(tmp_path, good)
+
+    @few(name)
+    @given(edits=EDITS, cut=CUTS)
+    def check(edits: list[tuple[float, bytes]], cut: float | None) -> None:
+        with contextlib.suppress(UserError):
+            read(tmp_path, damaged(good, edits, cut))
+
+    @few(name)
+    @given(content=st.binary(max_size=200))
+    def any_bytes(content: bytes) -> None:
+        with contextlib.suppress(UserError):
+            read(tmp_path, content)
+
+    check()
+    any_bytes()
 
 
-@FEW
-@given(edits=EDITS, cut=CUTS)
-def test_recipe(edits: list[tuple[float, bytes]], cut: float | None, tmp_path: Path) -> None:
-    path = tmp_path / "recipe.toml"
-    path.write_bytes(damaged(RECIPE, edits, cut))
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b"a = " + b"[" * 100_000, b'{"a":' * 50_000, b"\xff" * 100], ids=["json", "toml", "deep", "ff"]
+)
+def test_nested_too_deeply(name: str, content: bytes, tmp_path: Path) -> None:
     with contextlib.suppress(UserError):
-        read_recipe(path)
+        READERS[name][0](tmp_path, content)
 
 
-@FEW
-@given(data=st.binary(max_size=200))
-def test_any_bytes_are_no_recipe_and_no_packed_model(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = tmp_path_factory.getbasetemp() / "any.toml"
-    path.write_bytes(data)
-    for read in (lambda: read_recipe(path), lambda: decode(data)):
-        with pytest.raises(UserError):
-            read()
+def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path to every value in a tree of dictionaries and lists."""
+    children = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return [path, *(place for key, child in children for place in places(child, (*path, key)))]
 
 
-def sealed(data: bytes) -> bytes:
-    """``data`` with the size and the checksum of a .qdm file made right."""
-    result = bytearray(data)
-    result[8:12] = len(data).to_bytes(4, "little")
-    result[12:16] = zlib.crc32(result[16:]).to_bytes(4, "little")
-    return bytes(result)
+def replaced(tree: Any, place: tuple[Any, ...], value: Any) -> Any:
+    """A copy of ``tree`` with another value at ``place``."""
+    if not place:
+        return value
+    result = copy.copy(tree)
+    result[place[0]] = replaced(tree[place[0]], place[1:], value)
+    return result
 
 
-@FEW
-@given(edits=EDITS, cut=CUTS, seal=st.booleans())
-def test_packed_model(edits: list[tuple[float, bytes]], cut: float | None, seal: bool) -> None:
-    data = damaged(PACKED, edits, cut)
+GOOD = good_manifest()
+
+
+@few()
+@given(place=st.sampled_from(places(GOOD)), value=PLAIN | st.sampled_from(["../x", "/etc/passwd", "\0", "model.qdm", "\x1b[2J", "\ud800"]))
+def test_manifest_with_another_value(place: tuple[Any, ...], value: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     with contextlib.suppress(UserError):
-        decode(sealed(data) if seal else data)
+        read_build(tmp_path_factory.getbasetemp(), manifest.write_json(replaced(GOOD, place, value)))
+
+
+TOML = st.recursive(
+    st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["adam", "sgd", "cosine", "cnv", "unit"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abcnmeo.", min_size=1, max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+TABLES = st.dictionaries(st.sampled_from(sorted(get_type_hints(Recipe))), TOML, max_size=6)
+BASE = {"architecture": "digits-cnn", "data": "digits", "epochs": 1}
+
+
+@few()
+@given(table=TABLES)
+def test_recipe_with_other_values(table: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> None:
+    with contextlib.suppress(UserError):
+        READERS["recipe"][0](tmp_path_factory.getbasetemp(), toml_writer.dumps(BASE | table).encode())
+
+
+@few()
+@given(
+    table=TABLES, grid=TABLES | TOML, seeds=TOML, more=st.dictionaries(st.sampled_from(["sort", "cpus", "retries", "trials", "set"]), TOML)
+)
+def test_sweep_with_other_values(table: Any, grid: Any, seeds: Any, more: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> None:
+    sweep = {"recipe": BASE | table, "grid": grid, "seeds": seeds} | more
+    with contextlib.suppress(UserError):
+        READERS["sweep"][0](tmp_path_factory.getbasetemp(), toml_writer.dumps(sweep).encode())

@@ -53,7 +53,7 @@ class Sweep:
     retries: int = 1
 
 
-_DIGEST = 16
+_DIGEST, _MOST = 16, 10_000
 _TYPES = {"sort": str, "cpus": float, "gpus": float, "retries": int}
 _KEYS = ("recipe", "seeds", "set", "grid", "trials", *_TYPES)
 
@@ -84,7 +84,10 @@ def read_sweep(path: Path) -> Sweep:
     base = _base(table["recipe"], path)
     common = dict(_leaves(_table(table.get("set", {}), "set", where)))
     trials: dict[str, Trial] = {}
-    for settings, seed in itertools.product(_settings(table, where), seeds):
+    every = list(itertools.islice(((each, seed) for each in _settings(table, where) for seed in seeds), _MOST + 1))
+    if len(every) > _MOST:
+        raise UserError("QD0206", f"the sweep has more than {_MOST:,} trials", where=where)
+    for settings, seed in every:
         trial = _trial(base, common, settings, seed, where)
         if trials.setdefault(trial.name[-_DIGEST:], trial).recipe != trial.recipe:
             raise QnnDeployError("QD0901", f"two recipes have the digest of {trial.name}")

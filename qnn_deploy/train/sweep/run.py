@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qnn_deploy.errors import UserError
-from qnn_deploy.files import make_folder
+from qnn_deploy.files import make_folder, remedy
 from qnn_deploy.train.check import check_recipe
 from qnn_deploy.train.sweep.cluster import import_ray, run_trials
 from qnn_deploy.train.sweep.plan import Trial, read_sweep
@@ -31,7 +31,7 @@ def run(path: Path, out: Path, *, address: str | None, report: Callable[[Row, in
     try:
         make_folder(out)
     except OSError as error:
-        raise UserError("QD0105", f"cannot make the output directory: {error.strerror}", where=str(out)) from error
+        raise UserError("QD0105", f"cannot make the output directory: {error.strerror}", where=str(out), help=remedy(error)) from error
     rows: list[Row] = []
 
     def done(trial: Trial, row: Row) -> None:

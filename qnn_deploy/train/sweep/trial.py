@@ -36,8 +36,8 @@ def run_trial(recipe: Mapping[str, Any], name: str, folder: str) -> Row:
 def finished(folder: Path) -> bool:
     """Whether the run in ``folder`` has come to its end: ``trained.json`` is the last file that it writes."""
     try:
-        return isinstance(json.loads((folder / "trained.json").read_text()), dict) and (folder / "metrics.csv").is_file()
-    except (OSError, ValueError):
+        return isinstance(json.loads((folder / "trained.json").read_text()), dict) and outcome(folder)["status"] == "done"
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, csv.Error):  # missing, or damaged: to be made again
         return False
 
 
