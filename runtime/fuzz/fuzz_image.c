@@ -1,4 +1,4 @@
-/* The readers of PNM and .npy files of the tools: any bytes end in an answer or in an error message. The first byte chooses a model's input. */
+/* The readers of PNM and .npy files and of manifests of the tools: any bytes end in an answer or in an error message. The first byte chooses a model's input. */
 #define _POSIX_C_SOURCE 200809L
 #include "fuzz.h"
 
@@ -11,6 +11,7 @@ static FILE *nowhere;
 #define exit(status) longjmp(refused, 1 + (status))
 #undef stderr
 #define stderr nowhere
+#include "../tools/check.h"
 #include "../tools/tool.h"
 #include "../tools/tool_files.h"
 
@@ -25,12 +26,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                       {QD_I16, 2, 2, 3, 24}, {QD_F32, 3, 1, 2, 24}, {QD_I32, 1, 1, 2, 8}};
     qd_tensor want;
     uint8_t *file, *sample;
+    char hash[HASH_DIGITS + 1];
     if (size == 0) return 0;
     if (!nowhere) nowhere = fopen("/dev/null", "w");
     want = wants[data[0] % (sizeof wants / sizeof *wants)];
     file = exact_copy(data + 1, size - 1);
     sample = exactly(want.bytes);
     if (setjmp(refused) == 0) read_all(file, size - 1, want, sample);
+    manifest_hash((const char *)file, size - 1, "model.qdm", hash);
     free(sample);
     free(file);
     return 0;

@@ -1,21 +1,26 @@
 /* qd_run: answers of a packed model for images or arrays. */
+#include "check.h"
 #include "tool.h"
 #include "tool_files.h"
 
 static const char usage[] =
     "usage: qd_run MODEL.qdm INPUT [--out LOGITS.npy] [--kernels auto|ref|avx2|neon] [--top N] [--dump DIR]\n"
+    "       qd_run --check MODEL.qdm [SHA256]\n"
     "INPUT: an 8-bit PNM image (P6, or P5 for one channel) of the model's size, or a .npy array [N,C,H,W] or [C,H,W].\n"
     "One sample: prints the N best classes (5 unless told) with their scores, then all logits. Several: needs --out.\n"
-    "--dump: writes the output buffer of every operator for the first sample to DIR/NNN.bin.\n";
+    "--dump: writes the output buffer of every operator for the first sample to DIR/NNN.bin.\n"
+    "--check: is MODEL the file that was built? Its SHA-256 must be the one given, or the one in manifest.json beside it, and the file\n"
+    "must be valid. Exit status 0: yes; 1: no; 2: it cannot be told. A manifest that came with the model shows accidents, not forgery.\n";
 
 typedef struct arguments {
     const char *model, *input, *out, *dump;
     qd_family kernels;
     long top;
+    int check; /* input is the hash, or NULL */
 } arguments;
 
 static arguments parse(int argc, char **argv) {
-    arguments a = {NULL, NULL, NULL, NULL, QD_AUTO, 5};
+    arguments a = {NULL, NULL, NULL, NULL, QD_AUTO, 5, 0};
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i];
         if (strcmp(option, "--version") == 0) {
@@ -25,6 +30,10 @@ static arguments parse(int argc, char **argv) {
         if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
             fputs(usage, stdout);
             exit(TOOL_OK);
+        }
+        if (strcmp(option, "--check") == 0) {
+            a.check = 1;
+            continue;
         }
         if (option[0] != '-') {
             if (!a.model) a.model = option;
@@ -40,7 +49,7 @@ static arguments parse(int argc, char **argv) {
         else if (strcmp(option, "--top") == 0) a.top = number_of(option, argv[i], 0, 1000000);
         else die(TOOL_BAD_INPUT, "unknown option %s (see --help)", option);
     }
-    if (!a.model || !a.input) {
+    if (!a.model || (!a.input && !a.check)) {
         fputs(usage, stderr);
         exit(TOOL_BAD_INPUT);
     }
@@ -122,8 +131,7 @@ static void print_answer(const logits *l, size_t top) {
     port_free(shown);
 }
 
-int main(int argc, char **argv) {
-    const arguments a = parse(argc, argv);
+static int run(arguments a) {
     const qd_model model = open_model(a.model);
     const qd_tensor in = qd_input(&model), out = qd_output(&model);
     const samples from = read_samples(a.input, in);
@@ -162,4 +170,9 @@ int main(int argc, char **argv) {
     }
     if (fflush(stdout) != 0) die(TOOL_FAILED, "cannot write to standard output");
     return TOOL_OK;
+}
+
+int main(int argc, char **argv) {
+    const arguments a = parse(argc, argv);
+    return a.check ? check_model(a.model, a.input) : run(a);
 }
