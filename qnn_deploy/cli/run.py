@@ -40,6 +40,11 @@ def command(name: str, source: str, out: str | None, target: str | None, runner:
         show_json({"schema_version": 1, "logits": logits.tolist(), "top1": order[:, 0].tolist()})
         return
     for index, row in enumerate(order):
+        if logits.ndim > 2:
+            classes, counts = np.unique(row[0], return_counts=True)
+            best = ", ".join(f"{classes[i]} ({counts[i]})" for i in np.argsort(-counts, kind="stable")[:top])
+            show(f"{index}: a map of {' x '.join(map(str, logits.shape[1:]))}; best class of most pixels: {best}")
+            continue
         best = ", ".join(f"{int(c)} ({_number(logits[index, c])})" for c in row[:top])
         show(f"{index}: {best}" if len(order) > 1 else best)
 

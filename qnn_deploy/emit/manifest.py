@@ -107,7 +107,7 @@ def describe(program: Program) -> dict[str, Any]:
     return {
         "name": program.name,
         "input": {"dtype": _ONNX_DTYPES[first.dtype], "shape": ["N", first.channels, first.height, first.width]},
-        "output": {"dtype": "float32", "shape": ["N", last.channels * last.height * last.width]},
+        "output": {"dtype": "float32", "shape": ["N", last.channels, *([last.height, last.width] if last.height * last.width > 1 else [])]},
         "computes_in_float": any(op.uses_float for op in program.ops),
         "ops": dict(sorted(collections.Counter(row.op for row in rows).items())),
         "totals": {

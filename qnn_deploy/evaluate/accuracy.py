@@ -25,7 +25,7 @@ def evaluate(
         raise UserError("QD0203", f"no data for images of {list(shape)}", help="name it with --data")
     correct = count_correct(predict(loaded.images), loaded.labels)
     if correct is None:
-        raise UserError("QD0203", f"{loaded.name} has no labels", help="`verify` and `run` need none")
+        raise UserError("QD0203", f"{loaded.name} has no labels for what the model gives", help="`verify` and `run` need none")
     count = len(loaded.images)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -33,5 +33,5 @@ def evaluate(
         "data": loaded.name,
         "images": count,
         "correct": correct,
-        "top1": correct / count,
+        "top1": correct / loaded.labels.size,
     }

@@ -1,4 +1,6 @@
-"""Everything that computes logits from images: each is a function from images [N, C, H, W] to float32 [N, classes]."""
+"""Everything that computes logits from images: each is a function from images [N, C, H, W] to float32 [N, classes], or of a map to
+[N, classes, H, W]. Sides of 1 at the end are left out of what comes out, and may be left out of what goes in.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qnn_deploy.errors import QnnDeployError, ToolchainError, UserError
+from qnn_deploy.evaluate.reference import in_shape
 from qnn_deploy.files import scratch
 from qnn_deploy.toolchain.runner import LocalRunner, Runner
 
@@ -55,11 +58,13 @@ class Backend:
 
 
 def as_float(logits: NDArray[Any]) -> Logits:
-    """Integer logits as float32, exactly; float32 logits as they are.
+    """Integer logits as float32, exactly; float32 logits as they are. Without sides of 1 at the end, so that a signal is one everywhere.
 
     Raises:
         QnnDeployError: QD0901 for integers that float32 does not hold (the compiler refuses such layers).
     """
+    while logits.ndim > 2 and logits.shape[-1] == 1:
+        logits = logits[..., 0]
     if logits.dtype == np.float32:
         return logits
     if logits.size and int(np.abs(logits.astype(np.int64)).max()) > _EXACT:
@@ -91,9 +96,10 @@ def onnx_session(model: bytes, where: str = "model.onnx", *, optimise: bool = Fa
 def predict_onnx(model: bytes, where: str = "model.onnx") -> Predict:
     """`Predict` on stock ONNX Runtime without optimisation."""
     session = onnx_session(model, where)
-    name = session.get_inputs()[0].name
+    name, shape = session.get_inputs()[0].name, session.get_inputs()[0].shape[1:]
 
     def predict(images: NDArray[Any]) -> Logits:
+        images = in_shape(images, shape)
         batches = (np.ascontiguousarray(images[i : i + _ONNX_BATCH]) for i in range(0, len(images), _ONNX_BATCH))
         return as_float(np.concatenate([session.run(None, {name: batch})[0] for batch in batches]))
 
@@ -130,7 +136,7 @@ def call_qd_run(
     # Not a copy: while one thread still has a copy open for writing, another one's fork inherits it, and starting it fails (ETXTBSY).
     (folder / "qd_run").symlink_to(program.resolve())
     (folder / "model.qdm").write_bytes(model)
-    np.save(folder / "input.npy", np.ascontiguousarray(images))
+    np.save(folder / "input.npy", np.ascontiguousarray(images[..., None] if images.ndim == 3 else images))
     arguments = ["qd_run", "model.qdm", "input.npy", "--out", "logits.npy", "--kernels", kernels]
     if dump:
         arguments += ["--dump", "dump"]

@@ -15,6 +15,7 @@ from qnn_deploy.emit.qdm_reader import decode
 from qnn_deploy.evaluate import reference
 from qnn_deploy.evaluate.backends import call_qd_run, onnx_session
 from qnn_deploy.files import scratch
+from qnn_deploy.ir.levels import spec_of
 from qnn_deploy.ir.program import NUMPY_DTYPE, Buffer, DType
 from qnn_deploy.plan.groups import VIEWS, Group, group
 from qnn_deploy.toolchain.runner import Runner
@@ -81,16 +82,18 @@ class Subject:
     def layers(self, image: NDArray[Any]) -> Iterator[tuple[Group, str, NDArray[Any], NDArray[Any], Values]]:
         """For each operator: its group, name, the runtime's output, the reference's (both [C, H, W]), and all the reference's values.
 
-        Nothing comes where the file's operators are not those of the graph.
+        Nothing comes of operators that are not layers of the graph.
         """
         planned = decode(self.content)
-        groups = computed_groups(self.model.graph)
-        if len(groups) != len(planned.ops):
-            return
+        # Operators that are part of a layer have names of their own.
+        groups = {item.head.name: item for item in computed_groups(self.model.graph)}
         values = reference.run(self.model, image, keep=True)
         with scratch() as folder:
             call_qd_run(self.runner, self.program, self.content, image, self.kernels, folder, dump=True)
-            for index, (op, item) in enumerate(zip(planned.ops, groups, strict=True)):
+            for index, op in enumerate(planned.ops):
+                item = groups.get(op.name)
+                if item is None:
+                    continue
                 buffer = planned.buffers[op.output]
                 found = unpack(buffer, (folder / "dump" / f"{index:03d}.bin").read_bytes())
                 last = item.tail
@@ -130,7 +133,8 @@ def diagnose_onnx(content: bytes, model: ir.Model) -> Diagnose:
         proto.graph.output.extend(info for info in proto.graph.value_info if info.name in set(names) - known)
         session = onnx_session(proto.SerializeToString())
         wanted = [output.name for output in session.get_outputs()]
-        found = dict(zip(wanted, session.run(wanted, {session.get_inputs()[0].name: image}), strict=True))
+        samples = reference.in_shape(image, session.get_inputs()[0].shape[1:])
+        found = dict(zip(wanted, session.run(wanted, {session.get_inputs()[0].name: samples}), strict=True))
         expected = reference.run(model, image, keep=True)
         for node, original in zip(proto.graph.node, model.graph, strict=False):
             name, reference_name = node.output[0], original.outputs[0].name or ""
@@ -147,7 +151,7 @@ def diagnose_reference(module: Any, model: ir.Model) -> Diagnose:
     def diagnose(image: NDArray[Any]) -> str:
         from qnn_deploy.nn.truth import activations
 
-        trained = activations(module, image)
+        trained = activations(module, reference.in_shape(image, spec_of(model.graph.inputs[0]).shape[1:]))
         values = reference.run(model, image, keep=True)
         for node in model.graph:
             layer, value = trained.get(node.name or ""), values[node.outputs[0].name or ""]

@@ -103,6 +103,8 @@ def _constant(node: ir.Node, index: int) -> NDArray[Any]:
 def _first_convolution(model: ir.Model) -> tuple[ir.Node, NDArray[Any]] | None:
     """The convolution behind the input and its zero points [C]."""
     readers = [use.node for use in model.graph.inputs[0].uses()]
+    if len(readers) == 1 and readers[0].op_type == "Unsqueeze":
+        readers = [use.node for use in readers[0].outputs[0].uses()]
     if len(readers) != 1 or readers[0].op_type != "SubtractZero":
         return None
     zero = _constant(readers[0], 1)

@@ -74,10 +74,11 @@ def differing_bits(a: Logits, b: Logits) -> int:
 
 
 def count_correct(logits: Logits, labels: NDArray[np.int64]) -> int | None:
-    """Top-1 hits, a tie goes to the lowest class; None where the labels are not known."""
-    if len(labels) and labels.min() < 0:
+    """Top-1 hits, a tie goes to the lowest class; None where the labels are not known. Of maps each pixel counts, if it has a label."""
+    top = logits.argmax(axis=1)
+    if top.shape != labels.shape or (len(labels) and labels.min() < 0):
         return None
-    return int((logits.argmax(axis=1) == labels).sum())
+    return int((top == labels).sum())
 
 
 def margin(logits: NDArray[np.float32]) -> float:
@@ -143,7 +144,9 @@ def compare(
             if bits and logits.shape == expected.shape and not departures:
                 changed += [{**head, **change} for change in _changes(logits, expected)] if part is data else []
                 if not explained and backend.diagnose is not None:
-                    first = int(np.flatnonzero((logits.view(np.uint32) != expected.view(np.uint32)).any(axis=1))[0])
+                    first = int(
+                        np.flatnonzero((logits.view(np.uint32) != expected.view(np.uint32)).reshape(len(logits), -1).any(axis=1))[0]
+                    )
                     try:
                         divergence.append(
                             f"{backend.artefact} on {backend.runner} ({backend.kernels}): {backend.diagnose(images[first : first + 1])}"
@@ -157,7 +160,9 @@ def compare(
         changed = [{"inputs": part.name, **change} for part, ours, theirs in pairs for change in _changes(ours, theirs)]
         departed = {
             "compared": sum(len(ours) for _, ours, _ in pairs),
-            "equal_images": sum(int((ours.view(np.uint32) == theirs.view(np.uint32)).all(axis=1).sum()) for _, ours, theirs in pairs),
+            "equal_images": sum(
+                int((ours.view(np.uint32) == theirs.view(np.uint32)).reshape(len(ours), -1).all(axis=1).sum()) for _, ours, theirs in pairs
+            ),
             "largest_difference": float(max((np.abs(ours - theirs).max() for _, ours, theirs in pairs if ours.size), default=0.0)),
         }
     trained = {
@@ -175,9 +180,11 @@ def _not_run(reason: str) -> dict[str, Any]:
 
 
 def _changes(logits: Logits, expected: Logits) -> list[dict[str, Any]]:
-    """Images whose top-1 class differs, with the trained model's margin."""
-    ours, theirs = logits.argmax(axis=1), expected.argmax(axis=1)
+    """Images whose top-1 class differs, of maps at the first pixel where it does, with the trained model's margin."""
+    scores, ours, theirs = np.moveaxis(expected, 1, -1), logits.argmax(axis=1), expected.argmax(axis=1)
+    places = np.argwhere(ours != theirs)
+    first = places[np.unique(places[:, 0], return_index=True)[1]]
     return [
-        {"image": int(i), "trained": int(theirs[i]), "artefact_class": int(ours[i]), "margin": margin(expected[i])}
-        for i in np.flatnonzero(ours != theirs)
+        {"image": int(at[0]), "trained": int(theirs[at]), "artefact_class": int(ours[at]), "margin": margin(scores[at])}
+        for at in map(tuple, first)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -13,6 +14,16 @@ from qnn_deploy.ops._base import Array
 
 # Samples at a time: bounds the memory that unrolled windows take.
 CHUNK = 16
+
+
+def in_shape(samples: Array, shape: Sequence[int]) -> Array:
+    """``samples`` [N, ...] as [N, *shape] where the two differ by sides of 1 at the end only; else as they are.
+
+    A signal [C, L] is a map [C, L, 1], a vector [C] a map [C, 1, 1].
+    """
+    longest = max(samples.ndim - 1, len(shape))
+    given, wanted = (tuple(sides) + (1,) * (longest - len(sides)) for sides in (samples.shape[1:], shape))
+    return samples.reshape(len(samples), *shape) if given == wanted else samples
 
 
 @overload
@@ -32,7 +43,7 @@ def run(model: ir.Model, x: Array, keep: bool = False) -> Array | dict[str, Arra
         keep: return every value of the graph, not only the logits. Takes memory for all of them.
 
     Returns:
-        The graph output, float32 [N, classes]; with ``keep`` a mapping from value names (input and every node's output) to arrays.
+        The graph output, float32 [N, classes, ...]; with ``keep`` a mapping from value names (input and every node's output) to arrays.
 
     Raises:
         QnnDeployError: QD0104, x has another shape or dtype than the graph input.
@@ -40,6 +51,7 @@ def run(model: ir.Model, x: Array, keep: bool = False) -> Array | dict[str, Arra
     """
     source = model.graph.inputs[0]
     expected = spec_of(source)
+    x = in_shape(x, expected.shape[1:])
     if x.dtype.name != expected.dtype or x.shape[1:] != expected.shape[1:]:
         raise QnnDeployError(
             "QD0104",

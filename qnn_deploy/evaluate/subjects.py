@@ -14,7 +14,9 @@ from qnn_deploy import data as datasets
 from qnn_deploy.emit import manifest as manifests
 from qnn_deploy.emit.qdm_reader import decode
 from qnn_deploy.errors import QnnDeployError, ToolchainError, UserError
-from qnn_deploy.evaluate.backends import Backend, Predict, predict_onnx, predict_qdm
+from qnn_deploy.evaluate.backends import Backend, Predict, as_float, predict_onnx, predict_qdm
+from qnn_deploy.evaluate.reference import in_shape
+from qnn_deploy.ir.levels import spec_of
 from qnn_deploy.ir.program import NUMPY_DTYPE, Program
 from qnn_deploy.targets import Target, find_target
 from qnn_deploy.toolchain.compiler import build_program
@@ -114,8 +116,8 @@ def oracle_of(loaded: LoadedModel) -> Predict:
     """The trained model itself, in PyTorch, as a function."""
     from qnn_deploy.nn.truth import logits
 
-    module = loaded.module
-    return lambda images: logits(module, images)
+    module, shape = loaded.module, spec_of(loaded.model.graph.inputs[0]).shape[1:]
+    return lambda images: as_float(logits(module, in_shape(images, shape)))
 
 
 def is_packed(name: str) -> bool:
@@ -202,7 +204,7 @@ def load_data(spec: str | None, shape: tuple[int, int, int], dtype: str, limit: 
 def check_input(images: NDArray[Any], shape: tuple[int, int, int], dtype: str, where: str) -> None:
     """Raise UserError QD0104 unless ``images`` are [N, *shape] of ``dtype``, N at least 1."""
     expected = f"{dtype} [N, {', '.join(map(str, shape))}]"
-    if images.dtype != np.dtype(dtype) or images.shape[1:] != shape or len(images) == 0:
+    if images.dtype != np.dtype(dtype) or in_shape(images, shape).shape[1:] != shape or len(images) == 0:
         raise UserError("QD0104", f"the model takes {expected}, found {images.dtype} {list(images.shape)}", where=where)
 
 
@@ -260,19 +262,20 @@ def chain_backends(trained: Trained, onnx: bytes | None, *, reference_limit: int
     from qnn_deploy.nn.truth import logits
 
     graph, module = trained.lowered.model, trained.loaded.module
+    shape = spec_of(graph.graph.inputs[0]).shape[1:]
     rows = []
     if trained.lowered.departures:
         rows.append(Backend("deploy form", "torch", "-", None, None, "it keeps torch's sums, from which the artefacts depart"))
     else:
         try:
             form = deploy(module)
-            rows.append(Backend("deploy form", "torch", "-", None, lambda images: logits(form, images)))
+            rows.append(Backend("deploy form", "torch", "-", None, lambda images: as_float(logits(form, in_shape(images, shape)))))
         except QnnDeployError:
             raise
         except Exception as error:  # torch.fx cannot trace a stranger's control flow
             rows.append(Backend("deploy form", "torch", "-", None, None, f"not traceable by torch.fx: {type(error).__name__}"))
     diagnose = divergence.diagnose_reference(module, graph)
-    rows.append(Backend("exact graph", "numpy", "-", reference_limit, lambda images: reference.run(graph, images), "", diagnose))
+    rows.append(Backend("exact graph", "numpy", "-", reference_limit, lambda images: as_float(reference.run(graph, images)), "", diagnose))
     if onnx is not None:
         try:
             rows.append(

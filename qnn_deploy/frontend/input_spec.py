@@ -17,7 +17,7 @@ class InputSpec:
     """The integer input of a network.
 
     Attributes:
-        shape: of one sample, [C, H, W] or [features].
+        shape: of one sample, [C, H, W], [C, L] or [features].
         dtype: "uint8", "int8" or "int16".
         zero: zero point of each channel; the network starts from ``float(x) - zero``.
         scale: factor of each channel on that, one binary32 multiplication; None for none.
@@ -30,7 +30,8 @@ class InputSpec:
 
 
 def parse_input_spec(text: str) -> InputSpec:
-    """The input that ``text`` describes: ``1xCxHxW:dtype`` or ``1xF:dtype``, then ``:zero=`` and ``:scale=`` of one or C numbers.
+    """The input that ``text`` describes: ``1xCxHxW:dtype``, ``1xCxL:dtype`` or ``1xF:dtype``, then ``:zero=`` and ``:scale=``
+    of one or C numbers.
 
     Raises:
         UserError: QD0106 where the text is malformed, QD0308 where a zero point or scale cannot be used.
@@ -42,8 +43,8 @@ def parse_input_spec(text: str) -> InputSpec:
     sizes, *rest = text.strip().split(":")
     if not rest:
         raise malformed("the dtype is missing")
-    if not re.fullmatch(r"[1N]x[1-9]\d*(x[1-9]\d*x[1-9]\d*)?", sizes):
-        raise malformed("the shape is 1xCxHxW or 1xFEATURES, the batch being 1")
+    if not re.fullmatch(r"[1N]x[1-9]\d*(x[1-9]\d*){0,2}", sizes):
+        raise malformed("the shape is 1xCxHxW, 1xCxL or 1xFEATURES, the batch being 1")
     shape = tuple(int(size) for size in sizes.split("x")[1:])
     dtype, *options = rest
     if dtype not in _RANGES:

@@ -163,8 +163,8 @@ def load_archive(path: Path) -> Archive:
     if len(names) != 1:
         raise UserError("QD0308", f"the archive takes {len(names)} inputs, not one", where=str(path))
     example = next(node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name == names[0])
-    if not isinstance(example, Tensor) or example.dim() not in (2, 4):
-        raise UserError("QD0308", "the archive's input is not a tensor [N, C, H, W] or [N, features]", where=str(path))
+    if not isinstance(example, Tensor) or example.dim() not in (2, 3, 4):
+        raise UserError("QD0308", "the archive's input is not a tensor [N, C, H, W], [N, C, L] or [N, features]", where=str(path))
     batch, *shape = example.shape
     if not all(isinstance(size, int) for size in shape):
         help = "only the batch may be dynamic"

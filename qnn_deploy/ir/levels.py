@@ -147,8 +147,8 @@ def verify(model: ir.Model, level: Level) -> None:
         names.add(node.name)
         _verify_node(node, model, level)
     logits = spec_of(graph.outputs[0])
-    if logits.dtype != "float32" or len(logits.shape) != 2:
-        raise QnnDeployError("QD0901", f"the graph output is {logits.dtype} of {len(logits.shape)} axes, not float32 [{BATCH}, classes]")
+    if logits.dtype != "float32" or len(logits.shape) not in (2, 3, 4):
+        raise QnnDeployError("QD0901", f"the graph output is {logits.dtype} of {len(logits.shape)} axes, not float32 of 2 to 4")
 
 
 def _verify_order(model: ir.Model) -> None:
@@ -265,6 +265,13 @@ _FLOAT, _FLOATS = _computed("float32"), _fixed("float32")
 _INTEGER, _STREAM, _ANY = _computed("int8", "int16"), _computed("int32", "float32"), _computed("int8", "int16", "int32", "float32")
 _PIXELS = (_computed("uint8", "int8", "int16"), _fixed("int16"))
 _WINDOW = ("strides", "pads", "dilations", "group")
+_REARRANGE = ("block", "strides", "offset", "size")
+_TRANSPOSED = ("strides", "pads", "output_padding", "group", "to")
+
+
+def _integer_sums(node: ir.Node, model: ir.Model) -> str:
+    return _to(ir.DataType.FLOAT)(node, model) or _integer_weights(node, model)
+
 
 Table = Mapping[tuple[str, str], Rule]
 
@@ -289,6 +296,10 @@ _L1: Table = {
     (DOMAIN, "Sign"): Rule((_FLOAT,), ("to",), check=_to(ir.DataType.FLOAT)),
     (DOMAIN, "Quantize"): Rule((_FLOAT, _FLOATS), ("low", "high", "to"), check=_to(ir.DataType.FLOAT)),
     (DOMAIN, "SumPool"): Rule((_FLOAT,), ("to",), check=_to(ir.DataType.FLOAT)),
+    (DOMAIN, "ConvTranspose"): Rule((_FLOAT, _FLOATS), _TRANSPOSED, check=_integer_sums),
+    (DOMAIN, "Rearrange"): Rule((_FLOAT, _fixed("int32")), _REARRANGE),
+    ("", "Unsqueeze"): Rule((_PIXELS[0], _fixed("int64"))),
+    ("", "Squeeze"): Rule((_FLOAT, _fixed("int64"))),
 }
 
 _L2: Table = {
@@ -306,7 +317,7 @@ _L2: Table = {
     ),
     (DOMAIN, "Threshold"): Rule((_computed("int32"), _fixed("int32"))),
     (DOMAIN, "MultiThreshold"): Rule((_computed("int32"), _fixed("int32")), ("low",), check=_rising),
-    (DOMAIN, "BipolarMaxPool"): Rule((_computed("int8"), _fixed("uint8")), ("kernel_shape", "strides")),
+    (DOMAIN, "BipolarMaxPool"): Rule((_computed("int8"), _fixed("uint8")), ("kernel_shape", "strides", "pads")),
     (DOMAIN, "BatchNorm"): Rule((_STREAM, _FLOATS, _FLOATS)),
     (DOMAIN, "Scale"): Rule((_STREAM, _FLOATS)),
     (DOMAIN, "Bias"): Rule((_STREAM, _FLOATS)),
@@ -314,6 +325,10 @@ _L2: Table = {
     (DOMAIN, "Sign"): Rule((_ANY,), ("to",), check=_to(ir.DataType.INT8)),
     (DOMAIN, "Quantize"): Rule((_STREAM, _FLOATS), ("low", "high", "to"), check=_quantize_to),
     (DOMAIN, "SumPool"): Rule((_INTEGER,), ("to",), check=_to(ir.DataType.INT32)),
+    (DOMAIN, "ConvTranspose"): Rule((_INTEGER, _fixed("int8")), _TRANSPOSED, check=_to(ir.DataType.INT32)),
+    (DOMAIN, "Rearrange"): Rule((_ANY, _fixed("int32")), _REARRANGE),
+    ("", "Unsqueeze"): _L1["", "Unsqueeze"],
+    ("", "Squeeze"): Rule((_ANY, _fixed("int64"))),
 }
 
 TABLES: Mapping[Level, Table] = {Level.L1: _L1, Level.L2: _L2}

@@ -169,6 +169,38 @@ class QuantConv1d(_QuantConv):
     axes = 1
 
 
+class QuantConvTranspose2d(_QuantConv):
+    """2-D transposed convolution, ``conv_transpose(x, integers) * scale``; x [N, C, H, W] integer-valued float, no bias.
+
+    Its weight has the output channels first, [O, C / groups, kh, kw], as that of every layer here.
+
+    Args:
+        padding: what is cut off the result, before and behind each axis: one number, or one for each axis.
+        output_padding: rows and columns more at the end, smaller than the stride.
+    """
+
+    axes = 2
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        quantizer: WeightQuantizer,
+        *,
+        stride: Size = 1,
+        padding: Size = 0,
+        output_padding: Size = 0,
+        groups: int = 1,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, quantizer, stride=stride, padding=_sizes(padding, 2), groups=groups)
+        self.output_padding = _sizes(output_padding, 2)
+
+    def sums(self, x: Tensor, weight: Tensor) -> Tensor:
+        parts = weight.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1)
+        return F.conv_transpose2d(x, parts, None, self.stride, self.padding[:2], self.output_padding, self.groups)
+
+
 def _sizes(value: Size, axes: int, *, sides: bool = False) -> tuple[int, ...]:
     """``value`` as one number per axis; with ``sides`` it may also be one per side."""
     sizes = (value,) * axes if isinstance(value, int) else tuple(value)

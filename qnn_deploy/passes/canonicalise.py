@@ -11,12 +11,15 @@ from qnn_deploy.passes.name_nodes import NameNodes
 from qnn_deploy.passes.normalise_batch_norm import NormaliseBatchNorm
 from qnn_deploy.passes.normalise_clip import NormaliseClip
 from qnn_deploy.passes.normalise_conv import NormaliseConv
+from qnn_deploy.passes.normalise_conv_transpose import NormaliseConvTranspose
 from qnn_deploy.passes.normalise_elementwise import NormaliseElementwise
 from qnn_deploy.passes.normalise_flatten import NormaliseFlatten
 from qnn_deploy.passes.normalise_gemm import NormaliseGemm
 from qnn_deploy.passes.normalise_input import NormaliseInput
+from qnn_deploy.passes.normalise_movement import NormaliseMovement
 from qnn_deploy.passes.normalise_pool import NormalisePool
 from qnn_deploy.passes.normalise_prelu import NormalisePRelu
+from qnn_deploy.passes.raise_signals import RaiseSignals
 from qnn_deploy.passes.recognise_quantize import RecogniseQuantize
 from qnn_deploy.passes.recognise_sign import RecogniseSign
 from qnn_deploy.passes.refuse_rest import RefuseRest
@@ -31,6 +34,9 @@ CANONICALISE: tuple[type[LevelPass], ...] = (
     RemoveIdentities,  # also those between constants and their users
     FoldConstantOps,  # what shapes, weights and scales are computed from
     RemoveIdentities,  # reshapes and products by one that folding revealed
+    NormaliseMovement,  # before anything else reads reshapes and transpositions
+    RemoveUnread,  # what was between the ends of a movement
+    RaiseSignals,  # 1-D layers are 2-D ones for all that follow
     NormaliseClip,  # quantisers are recognised by their clamp
     RecogniseSign,
     RecogniseQuantize,
@@ -41,6 +47,7 @@ CANONICALISE: tuple[type[LevelPass], ...] = (
     NormaliseFlatten,
     NormalisePool,  # behind the clamps, since both use Max and Min
     NormaliseConv,
+    NormaliseConvTranspose,
     NormaliseGemm,
     NormaliseElementwise,  # what is left of additions and products with constants
     RemoveUnread,

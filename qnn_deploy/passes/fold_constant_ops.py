@@ -65,9 +65,8 @@ def _slice(node: ir.Node, inputs: Sequence[Array]) -> Array:
     steps = rest[1] if len(rest) > 1 else np.ones(len(starts), np.int64)
     index = [slice(None)] * x.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        if step < 0:
-            raise NotImplementedError("negative steps")
-        index[int(axis)] = slice(int(start), int(end), int(step))
+        # Backwards, an end before the first element is none.
+        index[int(axis)] = slice(int(start), None if step < 0 and end < -x.shape[int(axis)] else int(end), int(step))
     return x[tuple(index)]
 
 
@@ -161,6 +160,19 @@ class FoldConstantOps(ImportPass):
         return changed
 
 
+def evaluate(node: ir.Node, inputs: Sequence[Array]) -> Array:
+    """The value of one operator of the table.
+
+    Raises:
+        NotImplementedError: it is not in the table, or not for these inputs.
+    """
+    fold = _FOLDS.get((node.domain, node.op_type))
+    if fold is None or not inputs:
+        raise NotImplementedError(f"{node.op_type} is not folded")
+    with np.errstate(all="ignore"):
+        return fold(node, inputs)
+
+
 def _evaluate(node: ir.Node) -> Array | None:
     if len(node.outputs) != 1:
         return None
@@ -171,12 +183,10 @@ def _evaluate(node: ir.Node) -> Array | None:
         if node.op_type == "Size":
             return np.array(int(np.prod(shape)), np.int64)
         return np.array(shape[attribute(node, "start", 0) : attribute(node, "end", len(shape))], np.int64)
-    fold = _FOLDS.get((node.domain, node.op_type))
     inputs = [constant(value) for value in node.inputs]
-    if fold is None or not inputs or any(array is None for array in inputs):
+    if any(array is None for array in inputs):
         return None
     try:
-        with np.errstate(all="ignore"):
-            return fold(node, [array for array in inputs if array is not None])
+        return evaluate(node, [array for array in inputs if array is not None])
     except NotImplementedError:
         return None

@@ -23,7 +23,7 @@ from qnn_deploy.passes.prove_signs import chain_to
 from qnn_deploy.passes.ranges import Ranges, analyse
 from qnn_deploy.passes.scan import ALWAYS, NEVER, Scan, ThresholdProof, scan, scan_levels
 
-_REDUCTIONS = ("Conv", "Dense")
+_REDUCTIONS = ("Conv", "ConvTranspose", "Dense")
 _MOST_LEVELS = 16  # of an activation of 4 bits; more thresholds take more time and memory than the stream
 
 
@@ -112,15 +112,14 @@ def _threshold(graph: ir.Graph, reduction: ir.Node, result: Scan, levels: tuple[
 
 
 def _movable(pool: ir.Node) -> bool:
-    """True for a max-pool that the runtime has for levels: no padding, no gaps, no partial windows."""
-    whole = not any(pool.attributes["pads"].as_ints()) and not pool.attributes["ceil_mode"].as_int()
-    return whole and all(d == 1 for d in pool.attributes["dilations"].as_ints())
+    """True for a max-pool that the runtime has for levels: no gaps, no partial windows."""
+    return not pool.attributes["ceil_mode"].as_int() and all(d == 1 for d in pool.attributes["dilations"].as_ints())
 
 
 def _pool_levels(graph: ir.Graph, value: ir.Value, pool: ir.Node, falls: NDArray[np.bool_]) -> ir.Value:
     """``pool`` moved behind thresholds: of ``value``, the minimum where the function between ``falls``; gives its output."""
     minimum = add_initializer(graph, f"{pool.name}.minimum", falls.astype(np.uint8))
-    attributes = {name: pool.attributes[name].as_ints() for name in ("kernel_shape", "strides")}
+    attributes = {name: pool.attributes[name].as_ints() for name in ("kernel_shape", "strides", "pads")}
     after, pooled = value.producer(), pool.outputs[0].shape
     assert after is not None and pooled is not None
     return insert_after(

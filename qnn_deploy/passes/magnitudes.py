@@ -30,7 +30,7 @@ def _bound(node: ir.Node, bounds: dict[ir.Value, float], ranges: Ranges) -> floa
     x = bounds.get(inputs[0], np.inf)
     constants = [np.abs(value.const_value.numpy().astype(np.float64)) for value in inputs if value.const_value is not None]
     kind = node.op_type
-    if kind in ("Relu", "MaxPool", "Flatten"):
+    if kind in ("Relu", "MaxPool", "Flatten", "Rearrange", "Squeeze"):
         return x
     if kind in ("Add", "Concat"):
         parts = [bounds.get(value, np.inf) for value in inputs]
@@ -47,7 +47,7 @@ def _bound(node: ir.Node, bounds: dict[ir.Value, float], ranges: Ranges) -> floa
         gamma, beta, mean, var = (value.const_value.numpy() for value in inputs[1:])  # type: ignore[union-attr]
         a, b = fold_batchnorm(gamma, beta, mean, var, node.attributes["epsilon"].as_float())
         return float((np.abs(a.astype(np.float64)) * x + np.abs(b)).max()) if np.isfinite(x) else np.inf
-    if kind in ("Conv", "Gemm"):
+    if kind in ("Conv", "ConvTranspose", "Gemm"):
         return x * float(constants[0].reshape(len(constants[0]), -1).sum(axis=1).max())
     if kind == "Sign" and node.domain != DOMAIN:
         return 1.0

@@ -52,7 +52,7 @@ class MakeExact(LevelPass):
         span = ranges.get(node.outputs[0])
         kind = node.op_type
         new: ir.Node | None = None
-        if kind in ("Conv", "Gemm", "SumPool"):
+        if kind in ("Conv", "ConvTranspose", "Gemm", "SumPool"):
             new = self._reduction(graph, node, ranges)
         elif kind == "SubtractZero":
             new = replace_node(node, kind, node.inputs, _to(ir.DataType.INT16), domain=DOMAIN, dtype=ir.DataType.INT16)
@@ -62,6 +62,8 @@ class MakeExact(LevelPass):
             new = replace_node(node, kind, [_as_float(graph, node, x)], _to(ir.DataType.INT8), domain=DOMAIN, dtype=ir.DataType.INT8)
         elif kind == "Quantize":
             low, high = node.attributes["low"].as_int(), node.attributes["high"].as_int()
+            if x.dtype in (ir.DataType.INT8, ir.DataType.INT16):
+                node.replace_input_with(0, _as_float(graph, node, x))
             dtype = ir.DataType.INT8 if low >= -128 and high <= 127 else ir.DataType.INT16
             new = replace_node(node, kind, node.inputs, {"low": low, "high": high, "to": int(dtype)}, domain=DOMAIN, dtype=dtype)
         elif kind in ("Scale", "Bias") and x.dtype in (ir.DataType.INT8, ir.DataType.INT16):
@@ -73,12 +75,15 @@ class MakeExact(LevelPass):
             new = replace_node(node, "BatchNorm", inputs, {}, domain=DOMAIN, dtype=ir.DataType.FLOAT)
         elif kind == "MaxPool" and x.dtype == ir.DataType.INT8:
             channels = int(x.shape[1])  # type: ignore[index, arg-type]
-            attributes = {name: node.attributes[name].as_ints() for name in ("kernel_shape", "strides")}
-            if any(node.attributes["pads"].as_ints()) or node.attributes["ceil_mode"].as_int():
-                self.fail(UserError("QD0301", "padded and ceil-mode pools of quantised maps have no kernel yet", where=location(node)))
+            attributes = {name: node.attributes[name].as_ints() for name in ("kernel_shape", "strides", "pads")}
+            if node.attributes["ceil_mode"].as_int():
+                self.fail(UserError("QD0301", "a ceil-mode pool of a quantised map has no kernel", where=location(node), help="pad it"))
                 return
             minimum = add_initializer(graph, f"{node.name}.minimum", np.zeros(channels, np.uint8))
             new = replace_node(node, "BipolarMaxPool", [x, minimum], attributes, domain=DOMAIN, dtype=ir.DataType.INT8)
+        elif kind in ("Rearrange", "Squeeze"):
+            assert x.dtype is not None
+            node.outputs[0].type = ir.TensorType(x.dtype)
         elif kind in ("Flatten", "Concat"):
             assert x.dtype is not None
             if any(v.dtype != x.dtype for v in node.inputs):  # type: ignore[union-attr]
@@ -142,6 +147,9 @@ class MakeExact(LevelPass):
         value = add_initializer(graph, f"{source.name}.int8", weights.astype(np.int8))
         if node.op_type == "Gemm":
             return replace_node(node, "Dense", [x, value], {}, domain=DOMAIN, dtype=ir.DataType.INT32)
+        if node.op_type == "ConvTranspose":
+            attributes = {name: each.value for name, each in node.attributes.items()} | _to(ir.DataType.INT32)
+            return replace_node(node, "ConvTranspose", [x, value], attributes, domain=DOMAIN, dtype=ir.DataType.INT32)
         attributes = {name: node.attributes[name].as_ints() for name in ("strides", "pads", "dilations")}
         return replace_node(
             node, "Conv", [x, value], {**attributes, "group": node.attributes["group"].as_int()}, domain=DOMAIN, dtype=ir.DataType.INT32

@@ -12,7 +12,7 @@ from qnn_deploy.passes._importing import power_of_two
 from qnn_deploy.passes.departures import depart
 from qnn_deploy.passes.ranges import analyse
 
-_REDUCTIONS = ("Conv", "Gemm", "SumPool")
+_REDUCTIONS = ("Conv", "ConvTranspose", "Gemm", "SumPool")
 # What commutes with a positive factor, rounding included: each gives one of its inputs, or 0.
 _BETWEEN = ("MaxPool", "Relu", "Flatten")
 
@@ -61,7 +61,7 @@ class MoveScales(LevelPass):
 def _scale_before(reduction: ir.Node) -> ir.Node | None:
     """The Scale by one positive number of integers that ``reduction`` reads, through what commutes with it."""
     node = reduction.inputs[0].producer() if reduction.inputs[0] is not None else None
-    while node is not None and (is_op(node, *_BETWEEN)):
+    while node is not None and (is_op(node, *_BETWEEN) or is_op(node, "Rearrange", domain=DOMAIN)):
         node = node.inputs[0].producer() if node.inputs[0] is not None else None
     if node is None or not is_op(node, "Scale", domain=DOMAIN):
         return None
@@ -81,5 +81,5 @@ def _copy_without(graph: ir.Graph, value: ir.Value, scale: ir.Node) -> ir.Value:
     assert node is not None and node.inputs[0] is not None
     inner = _copy_without(graph, node.inputs[0], scale)
     attributes = {name: each.value for name, each in node.attributes.items()}
-    new = insert_after(node, node.op_type, [inner, *node.inputs[1:]], attributes, name=f"{node.name}.integers")
+    new = insert_after(node, node.op_type, [inner, *node.inputs[1:]], attributes, domain=node.domain, name=f"{node.name}.integers")
     return new.outputs[0]

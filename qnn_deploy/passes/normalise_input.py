@@ -31,12 +31,15 @@ class NormaliseInput(ImportPass):
                 QnnDeployError("QD0308", f"the model's input is {dtype}, not uint8, int8 or int16", where=str(pixels.name), help=help)
             )
             return False
-        if shape is None or len(shape) not in (2, 4):
-            self.fail(QnnDeployError("QD0302", f"the input's shape {pixels.shape} is not static of 2 or 4 axes", where=str(pixels.name)))
+        if shape is None or len(shape) not in (2, 3, 4):
+            self.fail(QnnDeployError("QD0302", f"the input's shape {pixels.shape} is not static of 2 to 4 axes", where=str(pixels.name)))
             return False
+        span = _DTYPES[pixels.dtype]
+        if len(shape) == 3:  # one Unsqueeze stands behind a signal
+            pixels = next(node for node, _ in pixels.uses()).outputs[0]
         for node in dict.fromkeys(node for node, _ in pixels.uses()):
             if is_op(node, "Cast") and attribute(node, "to") == FLOAT:
-                self._subtract(model.graph, node, pixels, shape[1], _DTYPES[pixels.dtype])
+                self._subtract(model.graph, node, pixels, shape[1], span)
             else:
                 help = "convert it first, x.to(torch.float32): uint8 arithmetic wraps around"
                 self.fail(refuse(node, "QD0308", f"{node.op_type} on the integer input itself", help))

@@ -56,9 +56,9 @@ class NormalisePool(ImportPass):
         attributes = {
             "kernel_shape": tuple(kernel),
             "strides": tuple(attribute(node, "strides", (1, 1))),
-            "pads": tuple(attribute(node, "pads", (0, 0, 0, 0))),
+            "pads": _whole_windows(node, shape),
             "dilations": tuple(attribute(node, "dilations", (1, 1))),
-            "ceil_mode": int(attribute(node, "ceil_mode", 0)),
+            "ceil_mode": 0,
         }
         if any(each != 1 for each in attribute(node, "dilations", (1, 1))):
             self.fail(refuse(node, "QD0301", "a dilated max-pool has no kernel", "use a larger kernel or a stride"))
@@ -70,6 +70,8 @@ class NormalisePool(ImportPass):
         if x is None or before is None or after is None or constant(x) is not None:
             return
         if not _covers_map(node, before):
+            if node.op_type == "AveragePool" and len(before) == 4 and self._windows(graph, node, before):
+                return
             if node.op_type in _MEANS:
                 self.fail(refuse(node, "QD0307", f"{node.op_type} averages floats", _MEAN_HELP))
             else:
@@ -94,6 +96,31 @@ class NormalisePool(ImportPass):
             axes = add_initializer(graph, f"{node.outputs[0].name}_axes", np.array([2, 3], np.int64))
             last = insert_after(last, "Unsqueeze", [last.outputs[0], axes], {}, shape=after)
         supersede(node, last)
+
+    def _windows(self, graph: ir.Graph, node: ir.Node, shape: tuple[int, ...]) -> bool:
+        """A mean over windows of 2^k elements as a depthwise convolution by ones and a Scale; False where it is none."""
+        kernel, pads = tuple(attribute(node, "kernel_shape")), tuple(attribute(node, "pads", (0, 0, 0, 0)))
+        count = math.prod(kernel)
+        explicit = attribute(node, "auto_pad", "NOTSET") == "NOTSET" and not attribute(node, "ceil_mode", 0)
+        if not explicit or not power_of_two(count) or (any(pads) and not attribute(node, "count_include_pad", 0)):
+            return False
+        name, x = node.outputs[0].name, node.inputs[0]
+        ones = add_initializer(graph, f"{name}_ones", np.ones((shape[1], 1, *kernel), np.float32))
+        window = {"kernel_shape": kernel, "strides": tuple(attribute(node, "strides", (1, 1))), "pads": pads, "dilations": (1, 1)}
+        sums = insert_after(node, "Conv", [x, ones], {**window, "group": shape[1]})
+        factor = add_initializer(graph, f"{name}_factor", np.array([1 / count], np.float32))
+        supersede(node, insert_after(sums, "Scale", [sums.outputs[0], factor], {}, domain=DOMAIN))
+        return True
+
+
+def _whole_windows(node: ir.Node, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Pads of a max-pool (top, left, bottom, right), so wide at the end that the last window of a ceil-mode pool is a whole one."""
+    pads, kernel, strides = (tuple(attribute(node, name, d)) for name, d in (("pads", (0,) * 4), ("kernel_shape", ()), ("strides", (1, 1))))
+    after = shape_of(node.outputs[0])
+    if not attribute(node, "ceil_mode", 0) or after is None:
+        return pads
+    reach = [(after[2 + i] - 1) * strides[i] + kernel[i] - shape[2 + i] - pads[i] for i in range(2)]
+    return (*pads[:2], *(max(pad, need) for pad, need in zip(pads[2:], reach, strict=True)))
 
 
 _MEAN_HELP = (

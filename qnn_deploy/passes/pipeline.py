@@ -20,10 +20,12 @@ from qnn_deploy.passes.prove_straight_through import ProveStraightThrough
 from qnn_deploy.passes.quantise_activations import Calibration, QuantiseActivations, calibrate_with
 from qnn_deploy.passes.remove_unused import RemoveUnused
 from qnn_deploy.passes.scan import ThresholdProof
+from qnn_deploy.passes.sink_movement import SinkMovement
 
 # (pass, why it stands where it stands)
 EXACT: tuple[tuple[type[LevelPass], str], ...] = (
     (ProveStraightThrough, "on ranges, while every step is there that they follow from"),
+    (SinkMovement, "before thresholds, which are found right behind a reduction"),
     (MoveScales, "before reductions become integer: a scale in front of one goes behind it"),
     (QuantiseActivations, "what reads floats after that, by data"),
     (ProveSigns, "a sign with three values must go before ranges are used as +1/-1"),

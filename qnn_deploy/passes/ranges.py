@@ -79,8 +79,12 @@ def _range(node: ir.Node, ranges: Ranges) -> Range | None:
     if node.op_type == "SubtractZero":
         zero = node.inputs[1].const_value.numpy().astype(np.int64)  # type: ignore[union-attr]
         return Range(x.low - zero, x.high - zero)
-    if node.op_type in ("MaxPool", "BipolarMaxPool"):
+    if node.op_type in ("MaxPool", "BipolarMaxPool", "Unsqueeze", "Squeeze"):
         return x
+    if node.op_type == "Rearrange":
+        sources = node.inputs[1].const_value.numpy() % len(x.low)  # type: ignore[union-attr]
+        step = x.step if len(sources) == 1 or x.bipolar else 1
+        return Range(x.low[sources].min(0), x.high[sources].max(0), step)
     if node.op_type == "Pad":
         fill = node.attributes["value"].as_int()
         step = x.step if bool(np.all((x.low - fill) % 2 == 0)) else 1
@@ -91,7 +95,7 @@ def _range(node: ir.Node, ranges: Ranges) -> Range | None:
     if node.op_type == "SumPool":
         area = int(np.prod([int(d) for d in list(node.inputs[0].shape)[2:]]))  # type: ignore[union-attr, arg-type]
         return Range(x.low * area, x.high * area)
-    if node.op_type in ("Conv", "Gemm", "Dense"):
+    if node.op_type in ("Conv", "ConvTranspose", "Gemm", "Dense"):
         return _reduction(node, x)
     return None
 
@@ -101,11 +105,12 @@ def _reduction(node: ir.Node, x: Range) -> Range:
     weights = weights_of(node)
     out = len(weights)
     groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
-    pads = node.attributes["pads"].as_ints() if "pads" in node.attributes else ()
+    # Of a transposed convolution every output pixel has taps of its own.
+    partial = node.op_type == "ConvTranspose" or ("pads" in node.attributes and any(node.attributes["pads"].as_ints()))
     per_group = weights.reshape(groups, out // groups, weights.shape[1], -1)
     low = x.low.reshape(groups, 1, -1, 1)
     high = x.high.reshape(groups, 1, -1, 1)
-    if any(pads):
+    if partial:
         # A padded tap adds nothing, whatever its weight.
         low, high = np.minimum(low, 0), np.maximum(high, 0)
     ends = per_group * low, per_group * high
@@ -113,7 +118,7 @@ def _reduction(node: ir.Node, x: Range) -> Range:
     maximum = np.maximum(*ends).sum(axis=(2, 3)).reshape(-1)
     # Sums of products of odd numbers: all of one parity unless padding drops an odd number of them.
     odd = x.bipolar and bool(np.all(weights % 2 != 0))
-    if odd and any(pads):
+    if odd and partial:
         bound = np.abs(weights).reshape(out, -1).sum(1)
         return Range(-bound, bound, 2) if weights.shape[1] % 2 == 0 else Range(-bound, bound)
     return Range(minimum, maximum, 2 if odd else 1)

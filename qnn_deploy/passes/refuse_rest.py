@@ -70,8 +70,8 @@ class RefuseRest(LevelPass):
         producer = output.producer()
         if producer is None:
             findings.append(QnnDeployError("QD0301", "the model returns its input or a constant"))
-        elif not findings and (shape is None or len(shape) != 2 or batch is None or shape[0] != batch[0]):
-            message = f"the model returns {list(shape) if shape else 'a dynamic shape'}, not [N, classes]"
+        elif not findings and (shape is None or len(shape) not in (2, 3, 4) or batch is None or shape[0] != batch[0]):
+            message = f"the model returns {list(shape) if shape else 'a dynamic shape'}, not [N, classes] or a map of them"
             findings.append(refuse(producer, "QD0301", message, "flatten the result, torch.flatten(x, 1)"))
 
 

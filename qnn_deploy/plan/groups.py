@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from qnn_deploy.ir.program import Step
 
-CONVOLUTIONS = ("Conv", "BinaryConv", "Dense", "BinaryDense")
+CONVOLUTIONS = ("Conv", "BinaryConv", "ConvTranspose", "Dense", "BinaryDense")
 STEPS = {
     "Scale": Step.SCALE,
     "BatchNorm": Step.BATCH_NORM,
@@ -22,7 +22,7 @@ STEPS = {
     "Clip": Step.CLIP,
     "PRelu": Step.PRELU,
 }
-VIEWS = ("Flatten", "SubtractZero", "Pad")
+VIEWS = ("Flatten", "SubtractZero", "Pad", "Unsqueeze", "Squeeze")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ def group(graph: ir.Graph) -> list[Group]:
             if reader is not None and reader.op_type in ("Threshold", "MultiThreshold"):
                 nodes.append(reader)
             else:
-                nodes += _steps(node, Step(0), taken)
+                nodes += _steps(node, Step(0), taken, adds=node.op_type != "ConvTranspose")
         elif node.op_type in STEPS or node.op_type == "Cast":
             nodes += _steps(node, STEPS.get(node.op_type, Step(0)), taken)
         taken.update(nodes)
@@ -69,13 +69,13 @@ def group(graph: ir.Graph) -> list[Group]:
     return sorted(groups, key=lambda g: g.position)
 
 
-def _steps(node: ir.Node, last: Step, taken: set[ir.Node]) -> list[ir.Node]:
+def _steps(node: ir.Node, last: Step, taken: set[ir.Node], *, adds: bool = True) -> list[ir.Node]:
     """Elementwise nodes that follow ``node``, each the only reader of the one before, in the runtime's order."""
     found: list[ir.Node] = []
     while (reader := only_reader(node.outputs[0])) is not None and reader not in taken:
         if reader.op_type == "Cast" and not found and last == Step(0) and node.op_type != "Cast":
             found.append(reader)
-        elif reader.op_type in STEPS and STEPS[reader.op_type] > last:
+        elif reader.op_type in STEPS and STEPS[reader.op_type] > last and (adds or reader.op_type != "Add"):
             last = STEPS[reader.op_type]
             found.append(reader)
         else:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from qnn_deploy.errors import CompileErrors, QnnDeployError, UserError
 from qnn_deploy.ir.edit import location
 from qnn_deploy.ir.program import (
+    NO_STEPS,
     WEIGHT_BITS,
-    Buffer,
     Conv,
     DType,
     Epilogue,
@@ -26,19 +26,19 @@ from qnn_deploy.ir.program import (
     smallest_weights,
 )
 from qnn_deploy.ops._bits import unpack_signs
+from qnn_deploy.plan.assemble import assemble
 from qnn_deploy.plan.groups import CONVOLUTIONS, STEPS, VIEWS, Group, group
-from qnn_deploy.plan.memory import Block, lower_bound, place, signs_of_streams
 from qnn_deploy.plan.pack import pack_channel_mask, pack_weights
 from qnn_deploy.plan.planes import most_terms, ternary_maps, weights_form
+from qnn_deploy.plan.transposed import kernel_of, phases
+from qnn_deploy.plan.workspace import View, Workspace, dtype_of
 
-_DTYPES = {"UINT8": DType.U8, "INT8": DType.I8, "INT16": DType.I16, "INT32": DType.I32, "FLOAT": DType.F32}
 _SIMPLE = {
     "Sign": Opcode.SIGN,
     "BipolarMaxPool": Opcode.BIT_POOL,
     "MaxPool": Opcode.MAX_POOL,
     "Quantize": Opcode.QUANTIZE,
     "SumPool": Opcode.SUM_POOL,
-    "Concat": Opcode.CONCAT,
 }
 
 _STEP_SLOTS = {"Scale": [Slot.SCALE], "BatchNorm": [Slot.BN_A, Slot.BN_B], "Bias": [Slot.BIAS], "PRelu": [Slot.SLOPE]}
@@ -48,31 +48,25 @@ _TAKES = {
     Opcode.MAX_POOL: (DType.F32,),
     Opcode.QUANTIZE: (DType.F32, DType.I32),
     Opcode.SUM_POOL: (DType.I8, DType.I16),
-    Opcode.CONCAT: (DType.F32, DType.I8, DType.I16, DType.I32),
 }
+# Integer types, each of which holds the values of those before it.
+_WIDER = (DType.BITS, DType.TRITS, DType.I8, DType.I16, DType.I32)
+_MOST_INPUTS = 4
 _BITS = ("Threshold", "Sign", "BipolarMaxPool")
 _ELEMENTWISE = (Opcode.SIGN, Opcode.QUANTIZE)
 
 
 @dataclasses.dataclass(frozen=True)
-class _View:
-    """How a graph value lies in memory: a buffer, its map shape, and what its reader still has to do.
+class _Tail:
+    """Epilogue of a convolution: its fields in `Op`, its constants and the type of its output; ``low``: the lowest level."""
 
-    Attributes:
-        zero: zero points to be subtracted.
-        flattened: its elements are read as one row.
-        pads, fill: margins (top, left, bottom, right) around the map, and their value.
-    """
-
-    buffer: int
+    epilogue: Epilogue
     dtype: DType
-    height: int
-    width: int
-    channels: int
-    zero: NDArray[np.int16] | None = None
-    flattened: bool = False
-    pads: tuple[int, ...] = ()
-    fill: int = 0
+    slots: list[tuple[Slot, int]]
+    steps: Step = NO_STEPS
+    floats: tuple[float, float] = (0.0, 0.0)
+    second: int | None = None
+    low: int = 0
 
 
 def plan(model: ir.Model) -> Program:
@@ -84,20 +78,17 @@ def plan(model: ir.Model) -> Program:
     return _Planner(model).run()
 
 
-class _Planner:
+class _Planner(Workspace):
     def __init__(self, model: ir.Model) -> None:
+        super().__init__()
         self.graph = model.graph
         self.name = self.graph.name or "model"
-        self.buffers: list[Buffer] = []
-        self.ops: list[Op] = []
-        self.constants: list[NDArray[Any]] = []
         self.ternary = ternary_maps(self.graph)
-        self.views: dict[ir.Value, _View] = {}
         self.findings: list[QnnDeployError] = []
 
     def run(self) -> Program:
         source = self.graph.inputs[0]
-        self.views[source] = self._new_view(source, _dtype(source))
+        self.views[source] = self.new_view(source, dtype_of(source))
         for item in group(self.graph):
             try:
                 self._emit(item)
@@ -105,15 +96,17 @@ class _Planner:
                 self.findings.append(error)
                 # A stand-in of the type that it would have, so that the later layers are looked at for what is wrong with them alone.
                 value = item.tail.outputs[0]
-                self.views.setdefault(value, self._new_view(value, DType.BITS if item.tail.op_type in _BITS else _dtype(value)))
+                self.views.setdefault(value, self.new_view(value, DType.BITS if item.tail.op_type in _BITS else dtype_of(value)))
         if self.findings:
             raise CompileErrors(self.findings)
         output = self.views[self.graph.outputs[0]]
         if output.flattened and output.height * output.width > 1:
             raise CompileErrors(
-                [UserError("QD0301", "the network's output is a flattened map", help="end in a dense layer or a global pool")]
+                [UserError("QD0301", "the network's output is a flattened map", help="return the map itself, [N, C, H, W]")]
             )
-        return self._place(self.views[source].buffer, output.buffer)
+        if not self.ops:
+            raise CompileErrors([UserError("QD0301", "the network computes nothing")])
+        return assemble(self.name, self.buffers, self.ops, self.constants, self.views[source].buffer, output.buffer)
 
     # -- one group, one operator
 
@@ -121,8 +114,14 @@ class _Planner:
         node = item.head
         if node.op_type in VIEWS:
             self._view(node)
+        elif node.op_type == "ConvTranspose":
+            self._transposed(item)
         elif node.op_type in CONVOLUTIONS:
             self._conv(item)
+        elif node.op_type == "Concat":
+            self._concat(node)
+        elif node.op_type == "Rearrange":
+            self._rearrange(node)
         elif node.op_type in STEPS or node.op_type == "Cast":
             self._stream(item)
         elif node.op_type in _SIMPLE:
@@ -131,7 +130,7 @@ class _Planner:
             raise UserError("QD0301", f"operator {node.op_type} has no kernel in the runtime", where=location(node))
 
     def _view(self, node: ir.Node) -> None:
-        view = self._input(node, 0, allow_zero=True)
+        view = self.input(node, 0, allow_zero=True)
         if node.op_type == "SubtractZero":
             zero = _constant(node, 1).astype(np.int16)
             if view.dtype != DType.U8 and zero.any():
@@ -139,6 +138,8 @@ class _Planner:
                 message = "a zero point other than 0 of int8 or int16 features has no kernel"
                 raise UserError("QD0308", message, where=location(node), help=help)
             view = dataclasses.replace(view, zero=np.broadcast_to(zero, (view.channels,)).copy())
+        elif node.op_type in ("Unsqueeze", "Squeeze"):
+            pass  # a signal lies in memory as a map of one column does
         elif node.op_type == "Pad":
             view = dataclasses.replace(view, pads=tuple(node.attributes["pads"].as_ints()), fill=node.attributes["value"].as_int())
         else:
@@ -146,48 +147,86 @@ class _Planner:
         self.views[node.outputs[0]] = view
 
     def _conv(self, item: Group) -> None:
+        x = self.input(item.head, 0, allow_zero=True)
+        weights, window = self._weights(item.head, x)
+        tail = self._tail(item, x)
+        view = self.new_view(item.tail.outputs[0], tail.dtype)
+        self.views[item.tail.outputs[0]] = view
+        self._append_conv(item.head, item.head.name or "", x, weights, window, tail, view.buffer)
+
+    def _transposed(self, item: Group) -> None:
+        """Its phases, each an ordinary convolution with the whole epilogue, and what interleaves them."""
         node = item.head
-        x = self._input(node, 0, allow_zero=True, allow_flat=True)
-        weights, window = self._weights(node, x)
+        x, weights, attributes = self.input(node, 0, allow_zero=True), _constant(node, 1), node.attributes
+        (stride_h, stride_w), pads = attributes["strides"].as_ints(), attributes["pads"].as_ints()
+        if max(stride_h, stride_w) > _MOST_INPUTS:
+            message = f"a transposed convolution of stride {max(stride_h, stride_w)}; at most {_MOST_INPUTS}"
+            raise UserError("QD0301", message, where=location(node))
+        tail = self._tail(item, x)
+        view = self.new_view(item.tail.outputs[0], tail.dtype)
+        rows = phases(x.height, weights.shape[2], stride_h, pads[0], view.height)
+        columns = phases(x.width, weights.shape[3], stride_w, pads[1], view.width)
+        parts = []
+        for y, row in enumerate(rows):
+            for z, column in enumerate(columns):
+                kernel = kernel_of(weights, row, column)
+                window = Conv((len(row.taps), len(column.taps)), padding=(row.before, column.before, row.behind, column.behind))
+                part = self.new_buffer(tail.dtype, row.size, column.size, view.channels)
+                name = f"{node.name}.{y}.{z}" if len(rows) * len(columns) > 1 else node.name or ""
+                self._append_conv(node, name, x, _nhwc(kernel), window, tail, part)
+                parts.append(part)
+        block = len(rows), len(columns)
+        if len(parts) > _MOST_INPUTS:
+            lines = [self.new_buffer(tail.dtype, row.size, view.width, view.channels) for row in rows]
+            for y, line in enumerate(lines):
+                self._interleave(f"{node.name}.{y}", parts[y * block[1] : (y + 1) * block[1]], line, (1, block[1]))
+            parts, block = lines, (block[0], 1)
+        if len(parts) > 1:
+            self._interleave(node.name or "", parts, view.buffer, block)
+        self.views[item.tail.outputs[0]] = view if len(parts) > 1 else dataclasses.replace(view, buffer=parts[0])
+
+    def _interleave(self, name: str, parts: list[int], output: int, block: tuple[int, int]) -> None:
+        self.append(Op(Opcode.INTERLEAVE, name, tuple(parts), output, Conv(block, (0, 0))))
+
+    def _tail(self, item: Group, x: View) -> _Tail:
+        """What the nodes behind a convolution make of its accumulators."""
+        node, tail = item.head, item.tail
+        if tail.op_type == "Threshold":
+            slots = [(Slot.THRESHOLDS, self.add_constant(_constant(tail, 1).astype(np.int32)))]
+            return _Tail(Epilogue.THRESHOLD, DType.BITS, slots)
+        if tail.op_type == "MultiThreshold":
+            slots = [(Slot.THRESHOLDS, self.add_constant(_constant(tail, 1).astype(np.int32).reshape(-1)))]
+            return _Tail(Epilogue.LEVELS, self._levels_type(tail), slots, low=tail.attributes["low"].as_int())
+        if len(item.nodes) > 1 and not self._is_output_cast(item.nodes[1:]):
+            steps, slots, floats, second = self._steps(item.nodes[1:], node.outputs[0])
+            return _Tail(Epilogue.STREAM, DType.F32, slots, steps, floats, second)
+        return _Tail(Epilogue.ACCUMULATORS, DType.I32, [])
+
+    def _append_conv(self, node: ir.Node, name: str, x: View, weights: NDArray[np.int8], window: Conv, tail: _Tail, output: int) -> None:
+        """One CONV of ``weights`` [O, taps, C / groups] over x, with the epilogue ``tail``, into the buffer ``output``."""
         out, taps, channels = weights.shape
         groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
         kind = weights_form(weights, x.dtype, groups)
         terms, most = taps * channels, most_terms(kind, x.dtype)
         self._bound(node, terms <= most, f"{terms} terms of {WEIGHT_BITS[kind]}-bit weights may leave the accumulator; at most {most}")
         packed, patch = pack_weights(weights, kind, x.dtype, groups)
-        slots: list[tuple[Slot, int]] = []
-        slots.append((Slot.WEIGHTS, self._add_constant(packed)))
+        slots = [(Slot.WEIGHTS, self.add_constant(packed))]
         if x.dtype == DType.U8:
             zero = x.zero if x.zero is not None else np.zeros(x.channels, np.int16)
-            slots.append((Slot.ZERO, self._add_constant(zero)))
-        inputs, steps, floats, ints = [x.buffer], Step(0), (0.0, 0.0), (0, 0)
-        epilogue, dtype = Epilogue.ACCUMULATORS, DType.I32
-        tail = item.tail
-        if tail.op_type == "Threshold":
-            epilogue, dtype = Epilogue.THRESHOLD, DType.BITS
-            slots.append((Slot.THRESHOLDS, self._add_constant(_constant(tail, 1).astype(np.int32))))
-        elif tail.op_type == "MultiThreshold":
-            epilogue, dtype, ints = Epilogue.LEVELS, self._levels_type(tail), (0, tail.attributes["low"].as_int())
-            slots.append((Slot.THRESHOLDS, self._add_constant(_constant(tail, 1).astype(np.int32).reshape(-1))))
-        elif len(item.nodes) > 1 and not self._is_output_cast(item.nodes[1:]):
-            epilogue, dtype = Epilogue.STREAM, DType.F32
-            steps, extra, floats, second = self._steps(item.nodes[1:], node.outputs[0])
-            slots += extra
-            if second is not None:
-                inputs.append(second)
-        view = self._new_view(tail.outputs[0], dtype)
-        self.views[tail.outputs[0]] = view
-        self._append(
+            slots.append((Slot.ZERO, self.add_constant(zero)))
+        result = self.buffers[output]
+        self.append(
             Op(
-                Opcode.CONV, node.name or "", tuple(inputs), view.buffer, window, epilogue, kind, steps, tuple(slots), floats,
-                groups=groups, ints=(x.fill if any(x.pads) else 0, ints[1]),
+                Opcode.CONV, name, (x.buffer, *([] if tail.second is None else [tail.second])), output, window,
+                tail.epilogue, kind, tail.steps, (*slots, *tail.slots), tail.floats,
+                groups=groups, ints=(x.fill if any(x.pads) else 0, tail.low),
                 scratch_bytes=4 * align(patch) + 16 * (align(out, 32) + (32 if groups > 1 else 0)),
-                macs=taps * channels * out * view.height * view.width,
+                macs=taps * channels * out * result.height * result.width,
                 weight_bits=WEIGHT_BITS[smallest_weights(weights)], parameters=weights.size,
             )
         )  # fmt: skip
 
-    def _weights(self, node: ir.Node, x: _View) -> tuple[NDArray[np.int8], Conv]:
+    def _weights(self, node: ir.Node, x: View) -> tuple[NDArray[np.int8], Conv]:
         """Weights as [O, taps, C] in NHWC tap order, and the window."""
         attributes = node.attributes
         array = _constant(node, 1)
@@ -220,18 +259,18 @@ class _Planner:
     def _stream(self, item: Group) -> None:
         head = item.head
         if self._is_output_cast(item.nodes):
-            self.views[head.outputs[0]] = self._input(head, 0)
+            self.views[head.outputs[0]] = self.input(head, 0)
             return
-        x = self._input(head, 0)
-        if x.dtype not in (DType.I32, DType.F32):
-            raise UserError("QD0301", f"{head.op_type} of {x.dtype.name.lower()} values has no kernel", where=location(head))
+        x = self.input(head, 0)
+        if x.dtype in _WIDER:
+            x = self.widened(head, x, DType.I32)
         source = head.inputs[0]
         assert source is not None
         steps, slots, floats, second = self._steps(item.nodes, source)
-        view = self._elementwise_view(x, item.tail.outputs[0], DType.F32)
+        view = self.elementwise_view(x, item.tail.outputs[0], DType.F32)
         self.views[item.tail.outputs[0]] = view
         inputs = (x.buffer,) if second is None else (x.buffer, second)
-        self._append(Op(Opcode.STREAM, head.name or "", inputs, view.buffer, steps=steps, constants=tuple(slots), floats=floats))
+        self.append(Op(Opcode.STREAM, head.name or "", inputs, view.buffer, steps=steps, constants=tuple(slots), floats=floats))
 
     def _steps(self, nodes: tuple[ir.Node, ...], value: ir.Value) -> tuple[Step, list[tuple[Slot, int]], tuple[float, float], int | None]:
         """Steps, constants, clip bounds and second input of the elementwise ``nodes`` that follow ``value``."""
@@ -249,7 +288,7 @@ class _Planner:
                         )
                     if slot in (Slot.BN_A, Slot.BN_B):
                         array = np.broadcast_to(array, (channels,)).copy()
-                    slots.append((slot, self._add_constant(array)))
+                    slots.append((slot, self.add_constant(array)))
             elif node.op_type == "Clip":
                 floats = (float(_constant(node, 1)), float(_constant(node, 2)))
             elif node.op_type == "Add":
@@ -262,88 +301,66 @@ class _Planner:
         return steps, slots, floats, second
 
     def _simple(self, node: ir.Node, opcode: Opcode) -> None:
-        views = [self._input(node, i) for i in range(len(node.inputs) if opcode == Opcode.CONCAT else 1)]
-        dtype = views[0].dtype
+        x = self.input(node, 0) if opcode in _ELEMENTWISE else self.map_input(node, 0)
+        if opcode == Opcode.SUM_POOL and x.dtype in (DType.BITS, DType.TRITS):
+            x = self.widened(node, x, DType.I8)
+        dtype = x.dtype
         window, ints, floats, slots = None, (0, 0), (0.0, 0.0), []
         attributes = node.attributes
         if opcode in (Opcode.BIT_POOL, Opcode.MAX_POOL):
             kernel, strides = attributes["kernel_shape"].as_ints(), attributes["strides"].as_ints()
-            if any(attributes["pads"].as_ints() if "pads" in attributes else ()) or (
-                "ceil_mode" in attributes and attributes["ceil_mode"].as_int()
-            ):
-                raise UserError("QD0301", "padded and ceil-mode pools have no kernel yet", where=location(node))
-            window = Conv((kernel[0], kernel[1]), (strides[0], strides[1]))
-        takes = _TAKES[opcode]
-        if any(view.dtype not in takes or view.dtype != dtype for view in views):
+            if "ceil_mode" in attributes and attributes["ceil_mode"].as_int():
+                raise UserError("QD0301", "a ceil-mode pool has no kernel", where=location(node), help="pad it instead")
+            pads = attributes["pads"].as_ints()
+            window = Conv((kernel[0], kernel[1]), (strides[0], strides[1]), (pads[0], pads[1], pads[2], pads[3]))
+        if dtype not in _TAKES[opcode]:
             raise UserError("QD0301", f"{node.op_type} of {dtype.name.lower()} values has no kernel", where=location(node))
         if opcode == Opcode.BIT_POOL:
-            mask = np.broadcast_to(_constant(node, 1).astype(bool), (views[0].channels,))
-            slots.append((Slot.MASK, self._add_constant(pack_channel_mask(mask))))
+            mask = np.broadcast_to(_constant(node, 1).astype(bool), (x.channels,))
+            slots.append((Slot.MASK, self.add_constant(pack_channel_mask(mask))))
         if opcode == Opcode.QUANTIZE:
             floats = (float(_constant(node, 1).reshape(())), 0.0)
             ints = (attributes["low"].as_int(), attributes["high"].as_int())
         out = {Opcode.SIGN: DType.BITS, Opcode.SUM_POOL: DType.I32}.get(opcode, dtype)
         if opcode == Opcode.QUANTIZE:
             out = self._levels_type(node)
-        view = (self._elementwise_view if opcode in _ELEMENTWISE else self._other_view)(views[0], node.outputs[0], out)
+        view = self.elementwise_view(x, node.outputs[0], out)
         self.views[node.outputs[0]] = view
-        self._append(
-            Op(
-                opcode,
-                node.name or "",
-                tuple(v.buffer for v in views),
-                view.buffer,
-                window,
-                constants=tuple(slots),
-                floats=floats,
-                ints=ints,
-            )
-        )
+        name = node.name or ""
+        self.append(Op(opcode, name, (x.buffer,), view.buffer, window, constants=tuple(slots), floats=floats, ints=ints))
 
-    # -- buffers and constants
+    def _concat(self, node: ir.Node) -> None:
+        views = [self.map_input(node, index) for index in range(len(node.inputs))]
+        types = {view.dtype for view in views}
+        if len(types) > 1 and not types <= set(_WIDER):
+            raise UserError("QD0301", f"a concatenation of {', '.join(sorted(t.name.lower() for t in types))}", where=location(node))
+        dtype = max(types, key=_WIDER.index) if len(types) > 1 else views[0].dtype
+        result = self.new_view(node.outputs[0], dtype)
+        # Four at a time, what there is already being the first.
+        name, parts = node.name or "", [view.buffer for view in views]
+        while len(parts) > _MOST_INPUTS:
+            head = parts[:_MOST_INPUTS]
+            part = self.new_buffer(dtype, result.height, result.width, sum(self.buffers[buffer].channels for buffer in head))
+            self.append(Op(Opcode.CONCAT, f"{name}.{len(parts)}", tuple(head), part))
+            parts = [part, *parts[_MOST_INPUTS:]]
+        self.views[node.outputs[0]] = result
+        self.append(Op(Opcode.CONCAT, name, tuple(parts), result.buffer))
 
-    def _input(self, node: ir.Node, index: int, *, allow_zero: bool = False, allow_flat: bool = False) -> _View:
-        value = node.inputs[index]
-        assert value is not None
-        view = self.views[value]
-        if view.zero is not None and not allow_zero:
-            raise UserError("QD0301", "only a convolution or dense layer may read the input", where=location(node))
-        if view.pads and node.op_type not in ("Conv", "BinaryConv"):
-            raise UserError("QD0301", f"{node.op_type} of a padded map has no kernel", where=location(node))
-        return view
-
-    def _new_view(self, value: ir.Value, dtype: DType) -> _View:
-        shape = [int(d) for d in list(value.shape)[1:]]  # type: ignore[arg-type]
-        channels, height, width = [*shape, 1, 1][:3]
-        self.buffers.append(Buffer(dtype, height, width, channels, 0, 0))
-        return _View(len(self.buffers) - 1, dtype, height, width, channels)
-
-    def _elementwise_view(self, x: _View, value: ir.Value, dtype: DType) -> _View:
-        """A view for ``value``, computed element by element from x: of x's shape, a flattened map too."""
-        if not (x.flattened and x.height * x.width > 1):
-            return self._new_view(value, dtype)
-        self.buffers.append(Buffer(dtype, x.height, x.width, x.channels, 0, 0))
-        return _View(len(self.buffers) - 1, dtype, x.height, x.width, x.channels, flattened=True)
-
-    def _other_view(self, x: _View, value: ir.Value, dtype: DType) -> _View:
-        if x.flattened and x.height * x.width > 1:
-            node = value.producer()
-            assert node is not None
-            raise UserError("QD0301", f"{node.op_type} of a flattened map", where=location(node), help="put it before the flattening")
-        return self._new_view(value, dtype)
+    def _rearrange(self, node: ir.Node) -> None:
+        x, index = self.map_input(node, 0), _constant(node, 1).astype(np.int32)
+        block, strides, offset, _ = (node.attributes[name].as_ints() for name in ("block", "strides", "offset", "size"))
+        view = self.new_view(node.outputs[0], x.dtype)
+        self.views[node.outputs[0]] = view
+        whole = list(strides) == [1, 1] and bool(np.array_equal(index, np.broadcast_to(np.arange(x.channels), (len(index), x.channels))))
+        slots = () if whole else ((Slot.INDEX, self.add_constant(index.reshape(-1))),)
+        window = Conv((block[0], block[1]), (strides[0], strides[1]), (offset[0], offset[1], 0, 0))
+        self.append(Op(Opcode.REARRANGE, node.name or "", (x.buffer,), view.buffer, window, constants=slots))
 
     def _channels(self, node: ir.Node) -> int:
         return int(node.outputs[0].shape[1])  # type: ignore[index, arg-type]
 
     def _levels_type(self, node: ir.Node) -> DType:
-        return DType.TRITS if node.outputs[0] in self.ternary else _dtype(node.outputs[0])
-
-    def _add_constant(self, array: NDArray[Any]) -> int:
-        self.constants.append(array)
-        return len(self.constants) - 1
-
-    def _append(self, op: Op) -> None:
-        self.ops.append(op)
+        return DType.TRITS if node.outputs[0] in self.ternary else dtype_of(node.outputs[0])
 
     def _bound(self, node: ir.Node, fits: bool, message: str) -> None:
         if not fits:
@@ -352,38 +369,6 @@ class _Planner:
     def _is_output_cast(self, nodes: tuple[ir.Node, ...]) -> bool:
         """A lone cast of integer logits to float at the graph's end: the runtime gives the integers."""
         return len(nodes) == 1 and nodes[0].op_type == "Cast" and nodes[0].outputs[0].is_graph_output()
-
-    def _place(self, source: int, output: int) -> Program:
-        end = len(self.ops) - 1
-        first, last = {source: 0}, {output: end}
-        for index, op in enumerate(self.ops):
-            first.setdefault(op.output, index)
-            last[op.output] = max(last.get(op.output, 0), index)
-            for buffer in op.inputs:
-                last[buffer] = max(last.get(buffer, 0), index)
-        used = sorted(first)
-        renumber = {old: new for new, old in enumerate(used)}
-        buffers = [dataclasses.replace(self.buffers[i], first=first[i], last=last.get(i, 0)) for i in used]
-        scratch = [i for i, op in enumerate(self.ops) if op.scratch_bytes]
-        early = signs_of_streams(self.ops)
-        blocks = [Block(b.bytes, b.first - (i in early), b.last) for i, b in zip(used, buffers, strict=True)]
-        blocks += [Block(self.ops[i].scratch_bytes, i, i) for i in scratch]
-        offsets, arena = place(blocks)
-        buffers = [dataclasses.replace(b, offset=offset) for b, offset in zip(buffers, offsets, strict=False)]
-        at = dict(zip(scratch, offsets[len(buffers) :], strict=True))
-        ops = [
-            dataclasses.replace(op, inputs=tuple(renumber[i] for i in op.inputs), output=renumber[op.output], scratch=at.get(i, 0))
-            for i, op in enumerate(self.ops)
-        ]
-        constants = tuple(self.constants)
-        return Program(
-            self.name, tuple(buffers), tuple(ops), constants, renumber[source], renumber[output], align(arena), lower_bound(blocks)
-        )
-
-
-def _dtype(value: ir.Value) -> DType:
-    assert value.dtype is not None
-    return _DTYPES[value.dtype.name]
 
 
 def _constant(node: ir.Node, index: int) -> NDArray[Any]:

@@ -15,6 +15,8 @@ from qnn_deploy.plan.groups import CONVOLUTIONS
 MOST_DIGITS = 2**15 - 1
 # Up to here a layer that reads pixels keeps int8 weights, whose kernel is faster: at most 4 kB.
 _FEW_WEIGHTS = 4096
+# What gives values of its input.
+_FOLLOW = ("BipolarMaxPool", "Flatten", "Rearrange")
 _LARGEST = {DType.U8: 255, DType.I8: 128, DType.I16: 32768, DType.BITS: 1, DType.TRITS: 1}
 
 
@@ -45,7 +47,7 @@ def ternary_maps(graph: ir.Graph) -> set[ir.Value]:
     digits: set[ir.Value] = set()
     for node in graph:
         value = node.outputs[0]
-        follows = node.op_type in ("BipolarMaxPool", "Flatten") and node.inputs[0] in digits
+        follows = node.op_type in _FOLLOW and node.inputs[0] in digits
         if (follows or _gives_digits(node)) and _only_planes_read(value):
             digits.add(value)
     return digits
@@ -60,14 +62,28 @@ def _gives_digits(node: ir.Node) -> bool:
     return False
 
 
+def _holds_digits(value: ir.Value | None) -> bool:
+    """True for values of -1, 0 and +1, or of the latter two only."""
+    node = value.producer() if value is not None else None
+    if node is None:
+        return False
+    if node.op_type in _FOLLOW:
+        return _holds_digits(node.inputs[0])
+    if node.op_type == "Concat":
+        return all(map(_holds_digits, node.inputs))
+    return node.op_type in ("Sign", "Threshold") or _gives_digits(node)
+
+
 def _only_planes_read(value: ir.Value) -> bool:
     uses = list(value.uses())
     return bool(uses) and not value.is_graph_output() and all(_reads_planes(use.node) for use in uses)
 
 
 def _reads_planes(node: ir.Node) -> bool:
-    if node.op_type in ("BipolarMaxPool", "Flatten"):
+    if node.op_type in _FOLLOW:
         return _only_planes_read(node.outputs[0])
+    if node.op_type == "Concat":
+        return all(_holds_digits(value) for value in node.inputs) and _only_planes_read(node.outputs[0])
     if node.op_type not in CONVOLUTIONS or ("group" in node.attributes and node.attributes["group"].as_int() != 1):
         return False
     weights = _constant(node)

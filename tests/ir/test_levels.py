@@ -40,7 +40,7 @@ net (uint8[N, 1, 4, 4] x) => (float[N, 2] y)
     [conv] c = qnn_deploy.BinaryConv <kernel_shape: ints = [3, 3], in_channels: int = 1, strides: ints = [1, 1],
         pads: ints = [0, 0, 0, 0], dilations: ints = [1, 1], group: int = 1> (z, w)
     [threshold] t = qnn_deploy.Threshold (c, thr)
-    [pool] p = qnn_deploy.BipolarMaxPool <kernel_shape: ints = [2, 2], strides: ints = [2, 2]> (t, minimum)
+    [pool] p = qnn_deploy.BipolarMaxPool <kernel_shape: ints = [2, 2], strides: ints = [2, 2], pads: ints = [0, 0, 0, 0]> (t, minimum)
     [flat] f = Flatten <axis = 1> (p)
     [head] h = qnn_deploy.Dense (f, head)
     [cast] y = Cast <to = 1> (h)

@@ -161,7 +161,7 @@ def test_threshold(agree, shape) -> None:
 @pytest.mark.parametrize("strides", [(2, 2), (1, 2)])
 def test_bipolar_max_pool(agree, strides) -> None:
     x, minimum = bipolar(3, 4, 5, 7), np.array([0, 1, 0, 1], np.uint8)
-    got = agree(bipolar_max_pool.OP, [x, minimum], {"kernel_shape": [2, 2], "strides": list(strides)})
+    got = agree(bipolar_max_pool.OP, [x, minimum], {"kernel_shape": [2, 2], "strides": list(strides), "pads": [0, 0, 0, 0]})
     for n, c, i, j in np.ndindex(got.shape):
         patch = x[n, c, i * strides[0] : i * strides[0] + 2, j * strides[1] : j * strides[1] + 2]
         assert got[n, c, i, j] == (patch.min() if minimum[c] else patch.max())
@@ -257,11 +257,20 @@ def test_multi_threshold_refuses_levels_past_int8() -> None:
         multi_threshold.OP.infer([Spec("int32", (1, 2)), Spec("int32", (3, 2))], {"low": 125})
 
 
+def test_padded_pool_of_levels(agree) -> None:
+    x = rng().integers(-128, 128, (2, 2, 5, 6), dtype=np.int8)
+    attributes = {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [2, 0, 1, 1]}
+    got = agree(bipolar_max_pool.OP, [x, np.array([0, 1], np.uint8)], attributes)
+    for n, c, i, j in np.ndindex(got.shape):
+        window_values = x[n, c, max(2 * i - 2, 0) : 2 * i + 1, 2 * j : 2 * j + 2]
+        assert got[n, c, i, j] == (window_values.min() if c else window_values.max())
+
+
 @pytest.mark.parametrize("low", [-128, -1, 0])
 def test_max_pool_of_levels(agree, low) -> None:
     x = rng().integers(low, 2 if low else 16, (2, 3, 5, 6), dtype=np.int8)
     x[0, 0, 0, 0] = low
-    got = agree(bipolar_max_pool.OP, [x, np.array([0, 1, 1], np.uint8)], {"kernel_shape": [2, 2], "strides": [2, 1]})
+    got = agree(bipolar_max_pool.OP, [x, np.array([0, 1, 1], np.uint8)], {"kernel_shape": [2, 2], "strides": [2, 1], "pads": [0, 0, 0, 0]})
     for n, c, i, j in np.ndindex(got.shape):
         window_values = x[n, c, 2 * i : 2 * i + 2, j : j + 2]
         assert got[n, c, i, j] == (window_values.min() if c else window_values.max())

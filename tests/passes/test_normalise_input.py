@@ -48,7 +48,7 @@ def test_int8_and_int16() -> None:
     [
         ("net (float[2, 2, 3, 3] x) => (y) { y = Relu (x) }", "QD0308", "float, not uint8"),
         ("net (int32[2, 2, 3, 3] x) => (y) { y = Cast <to = 1> (x) }", "QD0308", "int32, not uint8"),
-        ("net (uint8[2, 3, 3] x) => (y) { y = Cast <to = 1> (x) }", "QD0302", "2 or 4 axes"),
+        ("net (uint8[2, 3, 3, 3, 3] x) => (y) { y = Cast <to = 1> (x) }", "QD0302", "2 to 4 axes"),
         ("net (uint8[2, 2, H, W] x) => (y) { y = Cast <to = 1> (x) }", "QD0302", "not static"),
         ("net (uint8[2, 3] x, uint8[2, 3] z) => (y) { y = Cast <to = 1> (x) }", "QD0308", "2 inputs"),
         ("net (uint8[2, 3] x) => (y) <uint8 z = {3}> { a = Sub (x, z) y = Cast <to = 1> (a) }", "QD0308", "Sub on the integer input"),

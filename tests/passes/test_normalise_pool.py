@@ -69,7 +69,9 @@ def test_a_mean_that_divides_by_no_power_of_two_departs() -> None:
 @pytest.mark.parametrize(
     ("step", "code"),
     [
-        ("AveragePool <kernel_shape = [2, 2]> (x)", "QD0307"),
+        ("AveragePool <kernel_shape = [2, 3]> (x)", "QD0307"),
+        ("AveragePool <kernel_shape = [2, 2], pads = [1, 1, 1, 1]> (x)", "QD0307"),
+        ("AveragePool <kernel_shape = [2, 2], ceil_mode = 1> (x)", "QD0307"),
         ("ReduceMean (x, channels)", "QD0307"),
         ("ReduceSum (x, channels)", "QD0301"),
         ("MaxPool <kernel_shape = [2, 2], dilations = [2, 1]> (x)", "QD0301"),

@@ -67,7 +67,10 @@ def test_outputs(steps: str, outputs: str, text: str) -> None:
     assert any(text in found for found in _refusals(steps, outputs))
 
 
-def test_a_map_is_no_vector_of_logits() -> None:
-    (finding,) = refusals(l0("net (uint8[2, 2, 3, 3] x) => (float[2, 2, 3, 3] y) { y = Cast <to = 1> (x) }"))
-    assert "not [N, classes]" in finding.message
-    assert "flatten" in finding.help
+def test_one_number_a_sample_is_no_vector_of_logits() -> None:
+    (finding,) = refusals(
+        l0(
+            "net (uint8[2, 2] x) => (float[2] y) { f = Cast <to = 1> (x) axes = Constant <value_ints = [1]> () y = ReduceMax <keepdims = 0> (f, axes) }"
+        )
+    )
+    assert "ReduceMax" in finding.message
