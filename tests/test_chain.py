@@ -109,8 +109,8 @@ def test_values_that_are_moved(name: str, kind: str) -> None:
         assert same_bits(deploy(latent)(x).numpy(), expected)
     assert len(np.unique(expected)) > 20
     model = torch_export.export(fold(latent), latent.input_shape, "uint8", name)
-    # ONNX's own evaluator gets transposed convolutions with groups wrong.
-    _compiled_forms(model, x, expected, evaluator=name != "transposed")
+    # ONNX's own evaluator has no groups of transposed convolutions, and loses its way between uneven margins of pools.
+    _compiled_forms(model, x, expected, evaluator=name in ("moves", "pools"))
 
 
 def _compiled_forms(model: ir.Model, x: torch.Tensor, expected: np.ndarray, *, evaluator: bool = True) -> Lowered:
