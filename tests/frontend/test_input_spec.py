@@ -29,7 +29,7 @@ def test_good(text: str, spec: InputSpec) -> None:
         ("", "QD0106", "dtype is missing"),
         ("1x3x32x32", "QD0106", "dtype is missing"),
         ("2x3x32x32:uint8", "QD0106", "the batch being 1"),
-        ("1x3x32:uint8", "QD0106", "1xCxHxW"),
+        ("1x3x32x32x2:uint8", "QD0106", "1xCxHxW"),
         ("1x3x0x32:uint8", "QD0106", "1xCxHxW"),
         ("1x3x-1x32:uint8", "QD0106", "1xCxHxW"),
         ("1x3x32x32:float32", "QD0106", "not 'float32'"),
