@@ -109,6 +109,7 @@ def describe(program: Program) -> dict[str, Any]:
         "input": {"dtype": _ONNX_DTYPES[first.dtype], "shape": ["N", first.channels, first.height, first.width]},
         "output": {"dtype": "float32", "shape": ["N", last.channels, *([last.height, last.width] if last.height * last.width > 1 else [])]},
         "computes_in_float": any(op.uses_float for op in program.ops),
+        "islands": [op.name for op in program.ops if op.is_island],
         "ops": dict(sorted(collections.Counter(row.op for row in rows).items())),
         "totals": {
             "macs": macs,

@@ -10,6 +10,7 @@ from qnn_deploy.ir.program import ALIGNMENT, Conv, DType, Epilogue, Op, Opcode, 
 MAGIC = b"QDM\x1a"
 MAJOR, MINOR = 1, 3
 NONE = 0xFFFF
+WINDOWED = (Opcode.CONV, Opcode.FLOAT_CONV)  # those with dilation and groups
 HEADER_BYTES, BUFFER_BYTES, OP_BYTES, CONSTANT_BYTES = 64, 24, 96, 16
 
 
@@ -59,7 +60,7 @@ def _since_3(program: Program, op: Op) -> bool:
     if op.opcode == Opcode.CONCAT:
         return len(op.inputs) < 2 or sources != {result} or result in (DType.BITS, DType.TRITS)
     pads = op.opcode in (Opcode.BIT_POOL, Opcode.MAX_POOL) and op.window is not None and any(op.window.padding)
-    return pads or op.opcode in (Opcode.REARRANGE, Opcode.INTERLEAVE)
+    return pads or op.is_island or op.opcode in (Opcode.REARRANGE, Opcode.INTERLEAVE)
 
 
 def _since_2(program: Program, op: Op) -> bool:
@@ -79,7 +80,7 @@ def _op(op: Op, name_at: int, name_size: int) -> bytes:
         constants[Slot(slot)] = index
     inputs = [*op.inputs, *[NONE] * (4 - len(op.inputs))]
     window = op.window or Conv((0, 0), (0, 0))
-    dilation, groups = (window.dilation, op.groups) if op.opcode == Opcode.CONV else ((0, 0), 0)
+    dilation, groups = (window.dilation, op.groups) if op.opcode in WINDOWED else ((0, 0), 0)
     record = struct.pack("<BBBB4HHH", op.opcode, op.epilogue, op.weights, len(op.inputs), *inputs, op.output, op.steps)
     record += struct.pack("<2H2H4H2HI", *window.kernel, *window.stride, *window.padding, *dilation, groups)
     record += struct.pack("<8H2f2i", *constants, *op.floats, *op.ints)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qnn_deploy.emit.qdm import BUFFER_BYTES, CONSTANT_BYTES, HEADER_BYTES, MAGIC, MAJOR, MINOR, NONE, OP_BYTES, minor_version
+from qnn_deploy.emit.qdm import BUFFER_BYTES, CONSTANT_BYTES, HEADER_BYTES, MAGIC, MAJOR, MINOR, NONE, OP_BYTES, WINDOWED, minor_version
 from qnn_deploy.errors import UserError, as_damage
 from qnn_deploy.ir.program import (
     NUMPY_DTYPE,
@@ -88,15 +88,15 @@ def _op(data: bytes, at: int, names_at: int, shapes: list[tuple[int, ...]], cons
     scratch, scratch_bytes, name_at, name_size = struct.unpack_from("<4I", data, at + 72)
     window = None
     if spans[0]:
-        kernel, stride, padding, dilation = spans[:2], spans[2:4], spans[4:8], spans[8:] if opcode == Opcode.CONV else (1, 1)
+        kernel, stride, padding, dilation = spans[:2], spans[2:4], spans[4:8], spans[8:] if opcode in WINDOWED else (1, 1)
         window = Conv(tuple(kernel), tuple(stride), tuple(padding), tuple(dilation))
     parameters = macs = weight_bits = 0
-    if opcode == Opcode.CONV and window is not None:
+    if opcode in WINDOWED and window is not None:
         channels, (height, width, out) = shapes[inputs[0]][3], shapes[output][1:4]
         parameters = window.kernel[0] * window.kernel[1] * (channels // groups) * out
         macs = parameters * height * width
         packed = constants[slots[Slot.WEIGHTS]]
-        weight_bits = WEIGHT_BITS[Weights(weights)]
+        weight_bits = 32 if opcode == Opcode.FLOAT_CONV else WEIGHT_BITS[Weights(weights)]
         if weights == Weights.INT8:
             # Padding elements of the pair-major form are 0; of weights that all are +1 or -1 nothing else is.
             units = int(np.count_nonzero(np.abs(packed.astype(np.int16)) == 1))

@@ -76,4 +76,9 @@ def _counterpart(graph: ir.Graph, node: ir.Node) -> list[ir.Node]:
     if node.op_type == "SumPool":
         axes = constant("axes", np.arange(2, rank, dtype=np.int64))
         return [ir.node("ReduceSum", [x, axes], {"keepdims": 0}, name=f"{name}.sum")]
+    attributes = {each: node.attributes[each].value for each in node.attributes}
+    if node.op_type == "FloatConv":
+        return [ir.node("Conv", list(node.inputs), attributes, name=f"{name}.conv")]
+    if node.op_type == "FloatDense":
+        return [ir.node("Gemm", list(node.inputs), {"transB": 1}, name=f"{name}.gemm")]
     raise UserError("QD0106", f"no fp32 counterpart of {node.op_type} for --peers")

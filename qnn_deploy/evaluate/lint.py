@@ -83,6 +83,8 @@ def lint(model: str | Module, *, weights: str | None = None, input_spec: str | N
 
 
 def _why(row: manifest.Layer) -> str:
+    if row.op == "float_conv":
+        return "a float island, since its weights are floats: give it a weight quantiser"
     if row.weight_bits > 1 and row.activation_bits > 1:
         return f"{row.weight_bits}-bit weights on {row.activation_bits}-bit inputs: give it a binary weight quantiser and a sign in front"
     if row.weight_bits > 1:

@@ -88,6 +88,8 @@ def footer(manifest: Mapping[str, Any]) -> str:
         lines.append(
             f"thresholds  {proof['channels']:,} channels, {proof['accumulators']:,} accumulators checked, {proof['violations']} violations"
         )
+    if manifest.get("islands"):
+        lines.append(f"islands     {', '.join(manifest['islands'])}: sums of floats, in one written order on every backend")
     lines += departure_lines(manifest.get("departures", ()))
     if manifest.get("model_id"):
         name = f"{manifest['name']}, " if manifest["name"] else ""  # a packed model does not know it

@@ -300,6 +300,8 @@ _L1: Table = {
     (DOMAIN, "Rearrange"): Rule((_FLOAT, _fixed("int32")), _REARRANGE),
     ("", "Unsqueeze"): Rule((_PIXELS[0], _fixed("int64"))),
     ("", "Squeeze"): Rule((_FLOAT, _fixed("int64"))),
+    (DOMAIN, "FloatConv"): Rule((_FLOAT, _FLOATS), _WINDOW),
+    (DOMAIN, "FloatDense"): Rule((_FLOAT, _FLOATS)),
 }
 
 _L2: Table = {
@@ -329,6 +331,9 @@ _L2: Table = {
     (DOMAIN, "Rearrange"): Rule((_ANY, _fixed("int32")), _REARRANGE),
     ("", "Unsqueeze"): _L1["", "Unsqueeze"],
     ("", "Squeeze"): Rule((_ANY, _fixed("int64"))),
+    (DOMAIN, "FloatConv"): Rule((_ANY, _FLOATS), _WINDOW),
+    (DOMAIN, "FloatDense"): Rule((_ANY, _FLOATS)),
+    (DOMAIN, "FloatSumPool"): Rule((_FLOAT,)),
 }
 
 TABLES: Mapping[Level, Table] = {Level.L1: _L1, Level.L2: _L2}

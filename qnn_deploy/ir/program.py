@@ -49,6 +49,8 @@ class Opcode(enum.IntEnum):
     STREAM = 8
     REARRANGE = 9
     INTERLEAVE = 10
+    FLOAT_CONV = 16
+    FLOAT_POOL = 17
 
 
 class Epilogue(enum.IntEnum):
@@ -197,7 +199,12 @@ class Op:
         """True where the runtime computes in binary32."""
         if self.opcode == Opcode.CONV:
             return self.epilogue == Epilogue.STREAM
-        return self.opcode in (Opcode.SIGN, Opcode.MAX_POOL, Opcode.QUANTIZE, Opcode.STREAM)
+        return self.is_island or self.opcode in (Opcode.SIGN, Opcode.MAX_POOL, Opcode.QUANTIZE, Opcode.STREAM)
+
+    @property
+    def is_island(self) -> bool:
+        """True where the runtime sums binary32 numbers, in an order that is part of the format."""
+        return self.opcode >= Opcode.FLOAT_CONV
 
 
 @dataclasses.dataclass(frozen=True)

@@ -67,11 +67,22 @@ class Weights:
     """Weights of a reduction, ``integers * scale`` (float32, [out, ...] and [out] or [1]; scale None: 1).
 
     ``departs``: why torch's sum is not the integer sum times the scale in every bit; empty where it is.
+    ``island``: they are floats of no such form, and so is the sum.
     """
 
     integers: NDArray[np.float32]
     scale: NDArray[np.float32] | None = None
     departs: str = ""
+    island: bool = False
+
+
+def island_weights(node: ir.Node, value: ir.Value | None, axis: int = 0) -> Weights | QnnDeployError:
+    """`integer_weights`, or the floats that they are, for a float island."""
+    array = constant(value)
+    found = integer_weights(node, value, axis)
+    if array is None or not isinstance(found, QnnDeployError) or found.code != "QD0307":
+        return found
+    return Weights(array.astype(np.float32), island=True)
 
 
 def integer_weights(node: ir.Node, value: ir.Value | None, axis: int = 0) -> Weights | QnnDeployError:
@@ -174,6 +185,12 @@ def constant_bias(node: ir.Node, value: ir.Value | None) -> NDArray[np.float32] 
 def put_reduction(graph: ir.Graph, node: ir.Node, reduction: ir.Node, weights: Weights, bias: NDArray[np.float32] | None) -> ir.Node:
     """The scale and the bias of a reduction behind its sum of integers, in the place of ``node``; notes what departs from torch."""
     last, name = reduction, node.outputs[0].name
+    if weights.island:
+        depart(graph, node, _ISLAND, _QUANTISED)
+        if bias is not None:
+            last = insert_after(last, "Bias", [last.outputs[0], add_initializer(graph, f"{name}_bias", bias)], {}, domain=DOMAIN)
+        supersede(node, last)
+        return last
     departs = [weights.departs] if weights.departs else []
     unit = np.ones(1, np.float32) if weights.scale is None else weights.scale
     if bias is not None and not weights.departs and not np.array_equal(np.rint(bias / unit) * unit, bias):
@@ -188,4 +205,9 @@ def put_reduction(graph: ir.Graph, node: ir.Node, reduction: ir.Node, weights: W
     return last
 
 
+_ISLAND = (
+    "its weights are floats: torch sums products in an order of its own, the artefacts by channel, row and column of the kernel, each "
+    "product and each sum rounded (a float island)"
+)
+_QUANTISED = "quantise the layer (qnn_deploy.nn.layers.QuantConv2d or QuantLinear with Int8Weight or BinaryWeight)"
 _APART = "write conv(x, sign(w)) * scale + bias, with the scale and the bias behind the layer, and bias=False inside"

@@ -10,6 +10,7 @@ from qnn_deploy.ir.edit import DOMAIN, add_initializer, copy_provenance, fresh_n
 from qnn_deploy.ir.levels import Level
 from qnn_deploy.ops.batch_norm import fold_batchnorm
 from qnn_deploy.passes._base import LevelPass
+from qnn_deploy.passes.departures import depart
 from qnn_deploy.passes.ranges import Range, Ranges, analyse, weights_of
 
 _EXACT_IN_FLOAT = 2**24
@@ -19,7 +20,8 @@ _INTEGER_TYPES = (ir.DataType.UINT8, ir.DataType.INT8, ir.DataType.INT16, ir.Dat
 class MakeExact(LevelPass):
     """Give every operator its exact form.
 
-    1. Conv, Gemm and SumPool over integers become integer operators with int32 accumulators; over floats they are refused (QD0307).
+    1. Conv, Gemm and SumPool over integers become integer operators with int32 accumulators; over floats they are refused (QD0307), but
+       for SumPool, which becomes a float island.
     2. An accumulator that may leave 2^24, where torch's float32 sum stops being exact, is refused (QD0303).
     3. BatchNormalization becomes ``fma(x, a, b)`` with torch's a and b.
     4. Sign and Quantize give int8 or int16; standard float operators read integers through a Cast.
@@ -114,6 +116,10 @@ class MakeExact(LevelPass):
     def _reduction(self, graph: ir.Graph, node: ir.Node, ranges: Ranges) -> ir.Node | None:
         x = node.inputs[0]
         assert x is not None
+        if x not in ranges and node.op_type == "SumPool":
+            what = "torch sums floats over the map in an order of its own, the artefacts in row-major order (a float island)"
+            depart(graph, node, what, "quantise first, then sum the integers: qnn_deploy.nn.layers.GlobalSumPool2d")
+            return replace_node(node, "FloatSumPool", [x], {}, domain=DOMAIN, dtype=ir.DataType.FLOAT)
         if x not in ranges:
             help = (
                 "quantise its input (qnn_deploy.nn IntActivation or SignActivation before the layer); as it is, `build --calibrate DATA` "

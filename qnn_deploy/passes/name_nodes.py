@@ -13,6 +13,8 @@ _ROLES = {
     ("", "BatchNormalization"): ("", "gamma", "beta", "mean", "var"),
     ("", "Clip"): ("", "low", "high"),
     (DOMAIN, "SubtractZero"): ("", "zero"),
+    (DOMAIN, "FloatConv"): ("", "weight"),
+    (DOMAIN, "FloatDense"): ("", "weight"),
     (DOMAIN, "Scale"): ("", "scale"),
     (DOMAIN, "Bias"): ("", "bias"),
     (DOMAIN, "PRelu"): ("", "slope"),
@@ -21,7 +23,7 @@ _ROLES = {
 
 
 class NameNodes(ImportPass):
-    """1. The main node of a module is named after its path, "layers.3": its only Conv or Gemm, else its last node.
+    """1. The main node of a module is named after its path, "layers.3": its only convolution or dense layer, else its last node.
 
     2. Its other nodes get the operator behind it, "layers.3.scale".
     3. Operators outside modules are named after themselves, "add", "add.2".
@@ -36,7 +38,9 @@ class NameNodes(ImportPass):
         main: dict[ir.Node, str] = {}
         for layer, nodes in layers.items():
             if layer:
-                reductions = [node for node in nodes if is_op(node, "Conv", "Gemm")]
+                reductions = [
+                    node for node in nodes if is_op(node, "Conv", "Gemm") or is_op(node, "FloatConv", "FloatDense", domain=DOMAIN)
+                ]
                 main[reductions[0] if len(reductions) == 1 else nodes[-1]] = layer
         taken = set(main.values())
         for layer, nodes in layers.items():

@@ -9,11 +9,11 @@ import onnx_ir as ir
 
 from qnn_deploy.errors import QnnDeployError
 from qnn_deploy.ir.edit import DOMAIN, add_initializer, attribute, constant, insert_after, is_op, refuse, replace_node, shape_of
-from qnn_deploy.passes._importing import ImportPass, constant_bias, integer_weights, put_reduction
+from qnn_deploy.passes._importing import ImportPass, constant_bias, island_weights, put_reduction
 
 
 class NormaliseConv(ImportPass):
-    """Conv(x, s * W, b) -> Conv(x, W), Scale(s) and Bias(b); W integers (QD0305, QD0307)."""
+    """Conv(x, s * W, b) -> Conv(x, W), Scale(s) and Bias(b); W integers (QD0305), else -> FloatConv and Bias, a float island."""
 
     def rewrite(self, model: ir.Model) -> bool:
         convolutions = [node for node in model.graph if is_op(node, "Conv")]
@@ -24,7 +24,7 @@ class NormaliseConv(ImportPass):
     def _normalise(self, graph: ir.Graph, node: ir.Node) -> None:
         x, source = node.inputs[0], node.inputs[1]
         assert x is not None and source is not None
-        weights = integer_weights(node, source)
+        weights = island_weights(node, source)
         if isinstance(weights, QnnDeployError):
             self.fail(weights)
             return
@@ -57,7 +57,12 @@ class NormaliseConv(ImportPass):
         value = source
         if source.dtype != ir.DataType.FLOAT or weights.scale is not None:
             value = add_initializer(graph, f"{source.name}_integers", weights.integers)
-        put_reduction(graph, node, insert_after(node, "Conv", [x, value], attributes), weights, bias)
+        if weights.island:
+            del attributes["kernel_shape"]
+            reduction = insert_after(node, "FloatConv", [x, value], attributes, domain=DOMAIN)
+        else:
+            reduction = insert_after(node, "Conv", [x, value], attributes)
+        put_reduction(graph, node, reduction, weights, bias)
 
 
 def _attributes(node: ir.Node, shape: tuple[int, ...]) -> dict[str, Any] | None:

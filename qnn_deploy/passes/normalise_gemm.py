@@ -6,12 +6,12 @@ import numpy as np
 import onnx_ir as ir
 
 from qnn_deploy.errors import QnnDeployError
-from qnn_deploy.ir.edit import add_initializer, attribute, constant, insert_after, is_op, refuse, shape_of
-from qnn_deploy.passes._importing import ImportPass, constant_bias, integer_weights, put_reduction
+from qnn_deploy.ir.edit import DOMAIN, add_initializer, attribute, constant, insert_after, is_op, refuse, shape_of
+from qnn_deploy.passes._importing import ImportPass, constant_bias, island_weights, put_reduction
 
 
 class NormaliseGemm(ImportPass):
-    """Gemm(x, s * W, b) and MatMul(x, s * W) -> Gemm(x, W), Scale(s) and Bias(b); W integers (QD0305, QD0307)."""
+    """Gemm(x, s * W, b) and MatMul(x, s * W) -> Gemm(x, W), Scale(s) and Bias(b); W integers (QD0305), else -> FloatDense and Bias."""
 
     def rewrite(self, model: ir.Model) -> bool:
         layers = [node for node in model.graph if is_op(node, "Gemm", "MatMul")]
@@ -25,7 +25,7 @@ class NormaliseGemm(ImportPass):
         if constant(x) is not None:
             self.fail(refuse(node, "QD0301", "a product of matrices with the constant on the left"))
             return
-        weights = integer_weights(node, source, axis=0 if attribute(node, "transB", 0) else -1)
+        weights = island_weights(node, source, axis=0 if attribute(node, "transB", 0) else -1)
         if isinstance(weights, QnnDeployError):
             self.fail(weights)
             return
@@ -48,4 +48,8 @@ class NormaliseGemm(ImportPass):
         if not attribute(node, "transB", 0):
             integers = np.ascontiguousarray(integers.T)
         value = add_initializer(graph, f"{source.name}_integers", integers)
-        put_reduction(graph, node, insert_after(node, "Gemm", [x, value], {"transB": 1}), weights, bias)
+        if weights.island:
+            reduction = insert_after(node, "FloatDense", [x, value], {}, domain=DOMAIN)
+        else:
+            reduction = insert_after(node, "Gemm", [x, value], {"transB": 1})
+        put_reduction(graph, node, reduction, weights, bias)

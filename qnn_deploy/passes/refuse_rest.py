@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from qnn_deploy.errors import CompileErrors, QnnDeployError
-from qnn_deploy.ir.edit import LAYER, SOURCE, in_graph_order, is_refused, refuse, shape_of
+from qnn_deploy.ir.edit import DOMAIN, LAYER, SOURCE, in_graph_order, is_op, is_refused, refuse, shape_of
 from qnn_deploy.ir.levels import BATCH, TABLES, Level, infer_types
 from qnn_deploy.passes._base import LevelPass
 from qnn_deploy.passes._importing import findings_of
@@ -33,6 +33,7 @@ class RefuseRest(LevelPass):
         graph = model.graph
         findings = findings_of(model)
         self._refuse_illegal(graph, findings)
+        self._refuse_float_networks(graph, findings)
         self._check_output(graph, findings)
         if findings:
             raise CompileErrors(in_graph_order(graph, findings))
@@ -60,6 +61,15 @@ class RefuseRest(LevelPass):
             plural = "s" if len(names) > 1 else ""
             help = next((_HELPS[name] for name in names if name in _HELPS), _HELP)
             findings.append(refuse(nodes[0], "QD0301", f"the operator{plural} {', '.join(names)} cannot be lowered", help))
+
+    def _refuse_float_networks(self, graph: ir.Graph, findings: list[QnnDeployError]) -> None:
+        """Islands lie in something: a network with float weights throughout was never quantised."""
+        islands = [node for node in graph if is_op(node, "FloatConv", "FloatDense", domain=DOMAIN)]
+        if not islands or any(is_op(node, "Conv", "Gemm") for node in graph):
+            return
+        for node in islands:
+            message = "the weights are not integers, nor a scale per output channel times integers, and no other layer's are"
+            findings.append(refuse(node, "QD0307", message, "quantise it: qnn_deploy.nn.convert, or train one with quantised layers"))
 
     def _check_output(self, graph: ir.Graph, findings: list[QnnDeployError]) -> None:
         if len(graph.outputs) != 1:

@@ -28,6 +28,7 @@ from qnn_deploy.ir.program import (
 from qnn_deploy.ops._bits import unpack_signs
 from qnn_deploy.plan.assemble import assemble
 from qnn_deploy.plan.groups import CONVOLUTIONS, STEPS, VIEWS, Group, group
+from qnn_deploy.plan.islands import ISLANDS, island
 from qnn_deploy.plan.pack import pack_channel_mask, pack_weights
 from qnn_deploy.plan.planes import most_terms, ternary_maps, weights_form
 from qnn_deploy.plan.transposed import kernel_of, phases
@@ -126,6 +127,8 @@ class _Planner(Workspace):
             self._stream(item)
         elif node.op_type in _SIMPLE:
             self._simple(node, _SIMPLE[node.op_type])
+        elif node.op_type in ISLANDS:
+            self._island(node)
         else:
             raise UserError("QD0301", f"operator {node.op_type} has no kernel in the runtime", where=location(node))
 
@@ -328,6 +331,13 @@ class _Planner(Workspace):
         self.views[node.outputs[0]] = view
         name = node.name or ""
         self.append(Op(opcode, name, (x.buffer,), view.buffer, window, constants=tuple(slots), floats=floats, ints=ints))
+
+    def _island(self, node: ir.Node) -> None:
+        x = self.input(node, 0, allow_zero=True)
+        zero = None if x.dtype != DType.U8 else self.add_constant(x.zero if x.zero is not None else np.zeros(x.channels, np.int16))
+        view = self.new_view(node.outputs[0], DType.F32)
+        self.append(island(node, x.buffer, self.buffers[x.buffer], view.buffer, zero, self.add_constant))
+        self.views[node.outputs[0]] = view
 
     def _concat(self, node: ir.Node) -> None:
         views = [self.map_input(node, index) for index in range(len(node.inputs))]

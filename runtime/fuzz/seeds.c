@@ -1,5 +1,6 @@
 /* Writes the .qdm seeds of the corpus: `seeds FOLDER`. Networks with every operator, of every format version. */
 #include "../tests/network.h"
+#include "../tests/network_island.h"
 #include "../tests/network_move.h"
 
 static void save(const char *folder, const char *name, const uint8_t *data, uint32_t size) {
@@ -21,5 +22,6 @@ int main(int argc, char **argv) {
     save(argv[1], "every_operator_1_2.qdm", file, write_network(file, 2));
     save(argv[1], "cut_off.qdm", file, 100);
     save(argv[1], "moves_1_3.qdm", file, write_moves(file));
+    save(argv[1], "islands_1_3.qdm", file, write_islands(file));
     return 0;
 }

@@ -47,6 +47,7 @@ int qd_finite(qd_subject *s, int slot);
 int qd_window_fits(qd_subject *s);
 int qd_steps_fit(qd_subject *s);
 int qd_only_constants(qd_subject *s, unsigned slots);
+int qd_zero_points_fit(qd_subject *s); /* of a u8 input */
 int qd_only_fields(qd_subject *s, unsigned fields);
 
 /* The constants that steps of a stream may use, for qd_only_constants. */

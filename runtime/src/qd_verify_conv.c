@@ -53,7 +53,7 @@ static int pairs_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
     return 1;
 }
 
-static int zero_points_fit(qd_subject *s) {
+int qd_zero_points_fit(qd_subject *s) {
     qd_cursor in;
     if (!qd_constant_is(s, QD_C_ZERO_POINTS, QD_I16, s->in.c)) return 0;
     in.p = (const uint8_t *)qd_constant_data(s->model, s->op->constants[QD_C_ZERO_POINTS]);
@@ -174,7 +174,7 @@ int qd_check_conv(qd_subject *s) {
     if (shape.lane_major && (op->left | op->right) != 0 && op->kernel_h > QD_MAX_PATCH_RUNS) return qd_fail(s, QD_LIMIT);
     if (!qd_constant_is(s, QD_C_WEIGHTS, shape.bits == 8 ? QD_I8 : QD_U8, qd_product(shape.block, blocks))) return 0;
     if (shape.lane_major ? !lanes_are_clean(s, &shape) : !pairs_are_clean(s, &shape)) return qd_fail(s, QD_SPARE);
-    if (s->in.dtype == QD_U8 && !zero_points_fit(s)) return 0;
+    if (s->in.dtype == QD_U8 && !qd_zero_points_fit(s)) return 0;
     if (op->scratch_bytes != 4 * shape.patch + 16 * (uint64_t)shape.acc_stride) return qd_fail(s, QD_SCRATCH);
 
     s->macs = qd_product((uint64_t)s->out.h * s->out.w, shape.k * s->out.c);

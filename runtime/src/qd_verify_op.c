@@ -169,7 +169,7 @@ static int check_one(qd_subject *s) {
 /* The operators that compute in binary32; others only move it. */
 static int is_float(const qd_op *op) {
     return op->opcode == QD_OP_SIGN || op->opcode == QD_OP_MAX_POOL || op->opcode == QD_OP_QUANTIZE ||
-           op->opcode == QD_OP_STREAM || (op->opcode == QD_OP_CONV && op->epilogue == QD_STREAMED);
+           op->opcode == QD_OP_STREAM || op->opcode >= QD_OP_FLOAT_CONV || (op->opcode == QD_OP_CONV && op->epilogue == QD_STREAMED);
 }
 
 int qd_verify_operators(qd_model *model, qd_error *error) {

@@ -7,6 +7,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "qd/qd.h"
 #include "network.h"
+#include "network_island.h"
 #include "network_move.h"
 
 static long loads, accepted, runs;
@@ -100,13 +101,14 @@ static uint32_t write_dense(uint8_t *file, uint32_t kind) {
 }
 
 static uint32_t write_kind(uint8_t *file, int kind) {
-    return kind == 5 ? write_moves(file) : kind < 2 ? write_network(file, kind) : write_dense(file, (uint32_t)kind - 2);
+    if (kind >= 5) return kind == 6 ? write_islands(file) : write_moves(file);
+    return kind < 2 ? write_network(file, kind) : write_dense(file, (uint32_t)kind - 2);
 }
 
 int main(int argc, char **argv) {
     static uint8_t file[W_MAX];
     const uint32_t values = argc > 1 ? (uint32_t)atoi(argv[1]) : 255;
-    for (int i = 0; argc <= 2 && i < 6; i++) all_edits(file, write_kind(file, i), values);
+    for (int i = 0; argc <= 2 && i < 7; i++) all_edits(file, write_kind(file, i), values);
     for (int i = 2; i < argc; i++) {
         FILE *from = fopen(argv[i], "rb");
         uint32_t size;

@@ -7,6 +7,7 @@
 #include "qd/qd.h"
 #include "network.h"
 #include "qd_crc.h"
+#include "network_island.h"
 #include "network_move.h"
 #include "qd_format.h"
 #include "qd_read.h"

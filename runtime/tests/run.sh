@@ -32,7 +32,7 @@ for source in "$runtime"/src/*.c "$runtime"/src/kernels/*.c; do
         -o "$work/objects/$(basename "$source" .c).o" || failed=$((failed + 1))
 done
 
-for test in ${QD_TESTS:-kernels ops math conv verify file planes move threads}; do
+for test in ${QD_TESTS:-kernels ops math conv verify file planes move island threads}; do
     # shellcheck disable=SC2086
     if $cc $strict -O2 -ffp-contract=off "$@" -I"$runtime/include" -I"$runtime/src" -I"$here" "$here/test_$test.c" \
         "$runtime/port/posix_pool.c" "$work"/objects/*.o -o "$work/$test" -lm -pthread; then

@@ -5,6 +5,7 @@
 #define _DEFAULT_SOURCE
 #include "rows.h"
 #include "rows_conv.h"
+#include "rows_island.h"
 #include "rows_move.h"
 #include "rows_rest.h"
 
@@ -290,7 +291,7 @@ static size_t asked(void) {
         size_t k = 0;
         while (k < sizeof opcodes / sizeof *opcodes && strcmp(info.opcode, opcodes[k]) != 0) k++;
         CHECK(k < sizeof opcodes / sizeof *opcodes && (strcmp(info.opcode, "CONV") == 0) == conv, "opcode %s", info.opcode);
-        CHECK((info.macs > 0) == conv && info.macs <= qd_macs(&model) && info.name_length == get(op + 84, 4), "operator %u", (unsigned)i);
+        CHECK((info.macs > 0) == (conv || op[0] == QD_OP_FLOAT_CONV) && info.macs <= qd_macs(&model) && info.name_length == get(op + 84, 4), "operator %u", (unsigned)i);
         most = get(op + 76, 4) > most ? get(op + 76, 4) : most;
         seen |= (size_t)1 << k;
     }
@@ -318,6 +319,8 @@ static void questions(void) {
     seen = asked();
     keep(write_moves(file));
     seen |= asked();
+    keep(write_islands(file));
+    seen |= asked();
     CHECK(seen == ((size_t)1 << KINDS) - 1, "operators of every kind: %zx", seen);
 }
 
@@ -340,6 +343,7 @@ int main(void) {
     shapes_of_simple_operators();
     moves();
     padded_pools();
+    islands();
     work();
     work_of_convolutions();
     memory();

@@ -97,7 +97,7 @@ static inline w_op w_op_new(uint32_t opcode, uint32_t input, uint32_t output) {
 static inline uint32_t w_minor(const writer *w, const w_op *op) {
     const uint32_t in = w->buffers[24 * op->inputs[0]], out = w->buffers[24 * op->output];
     const int pool = op->opcode == 3 || op->opcode == 4;
-    if (op->opcode == 9 || op->opcode == 10 || (op->opcode == 7 && (op->n_inputs < 2 || out >= 6))) return 3;
+    if (op->opcode >= 9 || (op->opcode == 7 && (op->n_inputs < 2 || out >= 6))) return 3;
     if (pool && (op->padding[0] | op->padding[1] | op->padding[2] | op->padding[3])) return 3;
     for (uint32_t i = 0; op->opcode == 7 && i < op->n_inputs; i++) {
         if (w->buffers[24 * op->inputs[i]] != out) return 3;
@@ -137,7 +137,7 @@ static inline void w_add(writer *w, const w_op *op, const char *name) {
     memcpy(w->names + w->names_size, name, length);
     w->names_size += length;
     w->minor = w->minor > w_minor(w, op) ? w->minor : w_minor(w, op);
-    if (op->opcode == 2 || op->opcode == 4 || op->opcode == 5 || op->opcode == 8 || op->epilogue == 2) w->flags = 1;
+    if (op->opcode == 2 || op->opcode == 4 || op->opcode == 5 || op->opcode == 8 || op->opcode >= 16 || op->epilogue == 2) w->flags = 1;
 }
 
 /* Recomputes size-independent check: the checksum of a file that was changed on purpose. */

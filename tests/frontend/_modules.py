@@ -140,7 +140,7 @@ class Refused(nn.Module):
         self.prelu.weight.data[0] = float("nan")
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.real(x)  # real
+        x = self.real(x)
         x = F.conv2d(x, x[:1, :, :1, :1].repeat(4, 1, 1, 1))  # computed weights
         x = self.norm(x)  # norm
         x = self.batch(x)  # batch

@@ -72,6 +72,20 @@ def test_departing(style: type, tmp_path: Path) -> None:
     assert trained["largest_difference"] < 1e-3
 
 
+@pytest.mark.parametrize("style", _float_strangers.ISLANDS, ids=lambda style: style.__name__)
+def test_float_islands(style: type, tmp_path: Path) -> None:
+    """A float layer among binary ones is named, in one order of summation on every backend; the rest has torch's bits."""
+    manifest, report = _report(style, tmp_path)
+    layers = _float_strangers.ISLANDS[style]
+    assert [name.split(".")[-1] for name in manifest["islands"]] == layers
+    assert "islands     " + ", ".join(manifest["islands"]) in (tmp_path / "out" / "report.txt").read_text()
+    assert len(report["departures"]) == len({each["layer"] for each in report["departures"]}) >= len(layers)
+    assert all("_strangers.py:" in each["layer"] and each["remedy"] for each in manifest["departures"])
+    assert all("order" in each["what"] or "divides" in each["what"] for each in manifest["departures"])
+    # A sum that lands beside 0 may have another sign in torch; nowhere else do they part.
+    assert report["trained"]["changed_total"] == len(report["trained"]["changed"]) <= report["trained"]["compared"] // 10
+
+
 @pytest.mark.parametrize("activations", ["int16", "int8"])
 def test_float_activations(activations: str, tmp_path: Path) -> None:
     """Refused with the remedy named; calibrated, one network of integers on every backend, and what it changes is counted."""

@@ -121,7 +121,6 @@ def refusals() -> list[QnnDeployError]:
 
 
 REFUSED = [
-    ("real", "QD0307", "not integers", "real ("),
     ("computed weights", "QD0305", "not constant", "Conv ("),
     ("norm", "QD0304", "variance holds NaN", "norm ("),
     ("batch", "QD0301", "from the batch", "batch ("),

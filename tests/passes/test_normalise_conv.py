@@ -73,7 +73,6 @@ def test_zero_bias_goes() -> None:
 @pytest.mark.parametrize(
     ("options", "code", "text", "help"),
     [
-        ({"weights": "0.5, -0.3142, 0.5, 0.5, 0.25, -0.25, 0.25, 0.25"}, "QD0307", "not integers", "QuantConv2d"),
         ({"weights": "nan, 1, 1, 1, 1, 1, 1, 1"}, "QD0305", "NaN", ""),
     ],
 )
@@ -89,6 +88,14 @@ def test_refused(options: dict[str, str], code: str, text: str, help: str) -> No
     assert (finding.code, finding.where) == (code, "layer0 (net.py:0 in forward)")
     assert text in finding.message
     assert help in finding.help
+
+
+def test_float_weights_are_an_island() -> None:
+    model = l0(_net("y = Conv (x, w, b)", weights="0.5, -0.3142, 0.5, 0.5, 0.25, -0.25, 0.25, 0.25", bias="1, 2"))
+    assert run(model, NormaliseConv) == []
+    assert kinds(model) == ["q.FloatConv", "q.Bias"]
+    (departure,) = departures_of(model.graph)
+    assert "float island" in departure.what and "QuantConv2d" in departure.remedy
 
 
 def test_computed_weights_are_one_finding() -> None:

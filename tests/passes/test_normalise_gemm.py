@@ -37,7 +37,6 @@ def test_canonical(step: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("step", "code"),
     [
-        ("Gemm <transB = 1> (x, real)", "QD0307"),
         ("Gemm <transB = 1, alpha = 2.0> (x, w)", "QD0301"),
         ("Gemm <transA = 1, transB = 1> (x, w)", "QD0301"),
         ("Gemm <transB = 1, beta = 0.5> (x, w, b)", "QD0301"),
@@ -48,6 +47,14 @@ def test_canonical(step: str, expected: list[str]) -> None:
 def test_refused(step: str, code: str) -> None:
     (finding,) = run(l0(f"net (float[2, 2] x) => (y) {CONSTANTS} {{ y = {step} }}"), NormaliseGemm)
     assert (finding.code, finding.where) == (code, "layer0 (net.py:0 in forward)")
+
+
+def test_float_weights_are_an_island() -> None:
+    model = l0(f"net (float[2, 2] x) => (y) {CONSTANTS} {{ y = Gemm <transB = 1> (x, real, b) }}")
+    assert run(model, NormaliseGemm) == []
+    assert kinds(model) == ["q.FloatDense", "q.Bias"]
+    (departure,) = departures_of(model.graph)
+    assert "float island" in departure.what
 
 
 def test_more_axes_are_refused() -> None:

@@ -37,6 +37,15 @@ def test_everything_is_reported_in_graph_order() -> None:
     ] * 5
 
 
+def test_a_network_of_float_weights_is_refused_where_no_layer_is_quantised() -> None:
+    (found,) = _refusals("y = Gemm <transB = 1> (f, real)")
+    assert "QD0307" in found and "no other layer's are" in found
+    steps = "g = Gemm <transB = 1> (f, real) h = Gemm <transB = 1> (f, w) y = Add (g, h)"
+    model = l0(f"net (uint8[2, 2] x) => (float[2, 3] y) {CONSTANTS} {{ {INPUT} {steps} }}")
+    canonicalise(model)
+    assert kinds(model) == ["q.SubtractZero", "q.FloatDense", "Gemm", "Add"]
+
+
 def test_operators_of_one_line_are_one_finding() -> None:
     model = l0(f"net (uint8[2, 2] x) => (float[2, 2] y) {CONSTANTS} {{ {INPUT} t = Tanh (f) e = Exp (t) y = Tanh (e) }}")
     for node in list(model.graph)[1:]:

@@ -180,6 +180,10 @@ void qd_quantize_f32_i16_ref(const float *in, size_t n, float scale, int32_t low
 void qd_quantize_i32_i8_ref(const int32_t *in, size_t n, float scale, int32_t low, int32_t high, int8_t *out);
 void qd_quantize_i32_i16_ref(const int32_t *in, size_t n, float scale, int32_t low, int32_t high, int16_t *out);
 
+/* Float islands: acc[i] = acc[i] + (weights[i] * x), two roundings; and acc[i] = acc[i] + in[i]. acc overlaps nothing. */
+void qd_island_add_product_ref(const float *weights, float x, size_t n, float *acc);
+void qd_island_add_ref(const float *in, size_t n, float *acc);
+
 /* out[c] = sum over pixels of in[pixel][c]; no sum leaves int32. */
 void qd_sum_pool_i8_ref(const int8_t *in, size_t pixels, size_t channels, int32_t *out);
 void qd_sum_pool_i16_ref(const int16_t *in, size_t pixels, size_t channels, int32_t *out);
