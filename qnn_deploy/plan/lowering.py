@@ -357,9 +357,15 @@ class _Planner(Workspace):
         self.append(Op(Opcode.CONCAT, name, tuple(parts), result.buffer))
 
     def _rearrange(self, node: ir.Node) -> None:
-        x, index = self.map_input(node, 0), _constant(node, 1).astype(np.int32)
+        x, index = self.map_input(node, 0, allow_zero=True), _constant(node, 1).astype(np.int32)
         block, strides, offset, _ = (node.attributes[name].as_ints() for name in ("block", "strides", "offset", "size"))
         view = self.new_view(node.outputs[0], x.dtype)
+        if x.zero is not None:
+            zeros = x.zero[index % x.channels]
+            if bool(np.any(zeros != zeros[0])):
+                message = "pixels of channels with unlike zero points come to lie in one channel"
+                raise UserError("QD0308", message, where=location(node), help="give all channels one zero point")
+            view = dataclasses.replace(view, zero=zeros[0])
         self.views[node.outputs[0]] = view
         whole = list(strides) == [1, 1] and bool(np.array_equal(index, np.broadcast_to(np.arange(x.channels), (len(index), x.channels))))
         slots = () if whole else ((Slot.INDEX, self.add_constant(index.reshape(-1))),)

@@ -78,9 +78,9 @@ class Workspace:
             raise UserError("QD0301", f"{node.op_type} of a padded map has no kernel", where=location(node))
         return view
 
-    def map_input(self, node: ir.Node, index: int) -> View:
+    def map_input(self, node: ir.Node, index: int, *, allow_zero: bool = False) -> View:
         """The same of a value that is no flattened map."""
-        view = self.input(node, index)
+        view = self.input(node, index, allow_zero=allow_zero)
         if view.flattened and view.height * view.width > 1:
             raise UserError("QD0301", f"{node.op_type} of a flattened map", where=location(node), help="put it before the flattening")
         return view

@@ -24,7 +24,7 @@ from qnn_deploy.targets import find_target
 from qnn_deploy.toolchain.compiler import build_program
 from qnn_deploy.toolchain.runner import available_kernels, find_runner
 from tests.networks.precisions import PRECISIONS
-from tests.networks.zoo import NETWORKS, inputs, make
+from tests.networks.zoo import NETWORKS, input_dtype, inputs, make
 
 
 def cell(network: str, precision: str, seeds: Sequence[int], random: int, adversarial: int, emulate: bool) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def _one(
     expected = logits(model, x)
     deployed = deploy(model)
     with torch.no_grad():
-        graph = torch_export.export(fold(model), model.input_shape, "uint8", network)  # type: ignore[arg-type]
+        graph = torch_export.export(fold(model), model.input_shape, input_dtype(model), network)  # type: ignore[arg-type]
     lowered = lower(graph)
     program = plan(lowered.model)
     packed = encode_qdm(program)

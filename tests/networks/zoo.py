@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qnn_deploy.nn.architectures import ARCHITECTURES
-from qnn_deploy.nn.layers import GlobalSumPool2d, InputZero, QuantConv2d, QuantLinear
+from qnn_deploy.nn.layers import GlobalSumPool2d, InputZero, QuantConv1d, QuantConv2d, QuantConvTranspose2d, QuantLinear
 from qnn_deploy.nn.quantizers import IntActivation, TTQWeight, activation_quantizer, weight_quantizer
 from tests.networks.precisions import ALL, Precision
 from tests.nn._networks import hard_batch_norm, hard_slopes
@@ -217,6 +217,92 @@ def ds_cnn(precision: Precision, width: int) -> nn.Module:
     return _of((1, 25, 10), nn.Sequential(*layers, *_head(width)))
 
 
+def _up(precision: Precision, a: int, b: int) -> list[nn.Module]:
+    """A transposed convolution that doubles the sides, with its activation."""
+    layer = QuantConvTranspose2d(a, b, 4, weight_quantizer(precision.weights), stride=2, padding=1)
+    return [layer, nn.BatchNorm2d(b), _act(precision, b)]
+
+
+def _down(precision: Precision, a: int, b: int, stride: int = 1) -> list[nn.Module]:
+    return [_conv(precision, a, b, stride=stride), nn.BatchNorm2d(b), _act(precision, b)]
+
+
+def autoencoder(precision: Precision, width: int) -> nn.Module:
+    """Strided convolutions down to 4 x 4 pixels, transposed ones up again; three numbers for each pixel come out."""
+    layers = [*_first(width), _act(precision, width), *_down(precision, width, 2 * width, 2), *_down(precision, 2 * width, 4 * width, 2)]
+    odd = QuantConvTranspose2d(2 * width, width, 3, weight_quantizer(precision.weights), stride=2, padding=1, output_padding=1)
+    layers += [*_up(precision, 4 * width, 2 * width), odd, nn.BatchNorm2d(width), _act(precision, width)]
+    return _of((3, 16, 16), nn.Sequential(*layers, QuantConv2d(width, 3, 3, weight_quantizer("int8"), padding=1)))
+
+
+class Level(nn.Module):
+    """One level of a U-Net: the activations beside what ``inner`` makes of them at half the size."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.inner(F.max_pool2d(x, 2))], dim=1)
+
+
+def u_net(precision: Precision, width: int) -> nn.Module:
+    """A segmenter of 64 x 64 pixels (Ronneberger et al. 2015): up by a transposed convolution and nearest neighbours, six classes."""
+    inner = nn.Sequential(*_down(precision, 2 * width, 2 * width), *_up(precision, 2 * width, width))
+    middle = [*_down(precision, width, 2 * width), Level(inner), *_down(precision, 3 * width, width), nn.Upsample(scale_factor=2)]
+    layers = [*_first(width), _act(precision, width), Level(nn.Sequential(*middle)), *_down(precision, 2 * width, width)]
+    return _of((3, 64, 64), nn.Sequential(*layers, QuantConv2d(width, 6, 1, weight_quantizer("int8")), nn.BatchNorm2d(6)))
+
+
+class ShuffleUnit(nn.Module):
+    """ShuffleNet V2's unit (Ma et al. 2018): half of the channels pass, the others go through ``branch``; then all are shuffled."""
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x: Tensor) -> Tensor:
+        passed, worked = x.chunk(2, dim=1)
+        x = torch.cat([passed, self.branch(worked)], dim=1)
+        n, c, h, w = x.shape
+        return x.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+def shuffle_net(precision: Precision, width: int) -> nn.Module:
+    """ShuffleNet V2 with a pixel unshuffle in front and 1x1, depthwise and 1x1 convolutions in its branches."""
+    stem = QuantConv2d(12, 2 * width, 3, weight_quantizer("int8"), padding=1)
+    layers: list[nn.Module] = [InputZero(ZERO), nn.PixelUnshuffle(2), stem, nn.BatchNorm2d(2 * width), _act(precision, 2 * width)]
+    for _ in range(2):
+        branch: list[nn.Module] = []
+        for size, groups in ((1, 1), (3, width), (1, 1)):
+            branch += [_conv(precision, width, width, size, groups=groups), nn.BatchNorm2d(width), _act(precision, width)]
+        layers.append(ShuffleUnit(nn.Sequential(*branch)))
+    layers += [_conv(precision, 2 * width, 4 * width, 1), nn.BatchNorm2d(4 * width), nn.ReLU()]
+    return _of((3, 16, 16), nn.Sequential(*layers, *_head(4 * width)))
+
+
+class SumSignal(nn.Module):
+    """Sum of each channel over the signal."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum(dim=2)
+
+
+def keywords(precision: Precision, width: int) -> nn.Module:
+    """Keywords by 1-D convolutions (Choi et al. 2019): 40 int8 features at 49 times, a residual block of convolutions over time."""
+    layers: list[nn.Module] = [InputZero([0], axes=1), QuantConv1d(40, 2 * width, 3, weight_quantizer("int8")), nn.BatchNorm1d(2 * width)]
+
+    def over_time(dilation: int) -> list[nn.Module]:
+        layer = QuantConv1d(2 * width, 2 * width, 5, weight_quantizer(precision.weights), padding=2 * dilation, dilation=dilation)
+        return [_act(precision, 2 * width), layer, nn.BatchNorm1d(2 * width)]
+
+    layers += [nn.ReLU(), nn.MaxPool1d(3, 2, 1), Residual(nn.Sequential(*over_time(1), nn.ReLU(), *over_time(2))), nn.ReLU()]
+    head = [activation_quantizer("int8"), SumSignal(), activation_quantizer("int8"), QuantLinear(2 * width, 10, weight_quantizer("int8"))]
+    model = _of((40, 49), nn.Sequential(*layers, *head))
+    model.input_dtype = "int8"  # type: ignore[assignment]
+    return model
+
+
 NETWORKS: dict[str, Callable[[Precision, int], nn.Module]] = {
     "MLP": mlp,
     "BinaryNet": binary_net,
@@ -230,12 +316,21 @@ NETWORKS: dict[str, Callable[[Precision, int], nn.Module]] = {
     "BinaryDenseNet-28": binary_dense_net,
     "MobileNet": mobile_net,
     "DS-CNN": ds_cnn,
+    "ShuffleNet": shuffle_net,
+    "keywords 1-D": keywords,
+    "autoencoder": autoencoder,
+    "U-Net": u_net,
 }
 
 
-def _of(input_shape: tuple[int, int, int], layers: nn.Sequential) -> nn.Module:
+def _of(input_shape: tuple[int, ...], layers: nn.Sequential) -> nn.Module:
     layers.input_shape = input_shape  # type: ignore[assignment]
     return layers
+
+
+def input_dtype(model: nn.Module) -> str:
+    """torch's name of the type that the network takes."""
+    return getattr(model, "input_dtype", "uint8")
 
 
 def make(network: str, precision: str, seed: int, width: int = 8) -> nn.Module:
@@ -274,9 +369,12 @@ def _take_statistics(norm: nn.Module, arguments: tuple[Tensor]) -> None:
 
 
 def inputs(model: nn.Module, seed: int, random: int = 256, adversarial: int = 64) -> Tensor:
-    """uint8 images: noise; then constants, noise of extremes only, single pixels, and values beside the zero points."""
+    """Images, or signals, in the dtype of the model: noise; then constants, noise of extremes, single pixels, values near zero points.
+
+    int8 is uint8 less 128.
+    """
     generator = torch.Generator().manual_seed(seed)
-    shape: tuple[int, int, int] = model.input_shape  # type: ignore[assignment]
+    shape: tuple[int, ...] = model.input_shape  # type: ignore[assignment]
     noise = torch.randint(0, 256, (random, *shape), dtype=torch.uint8, generator=generator)
     hard = torch.zeros((adversarial, *shape), dtype=torch.uint8)
     for index in range(adversarial):
@@ -287,9 +385,10 @@ def inputs(model: nn.Module, seed: int, random: int = 256, adversarial: int = 64
             hard[index] = 255 * torch.randint(0, 2, shape, dtype=torch.uint8, generator=generator)
         elif kind == 2:
             hard[index] = 255 * (index // 4 % 2)
-            channel, row, column = (int(torch.randint(0, side, (1,), generator=generator)) for side in shape)
-            hard[index, channel, row, column] = 255 - hard[index, channel, row, column]
+            at = (index, *(int(torch.randint(0, side, (1,), generator=generator)) for side in shape))
+            hard[at] = 255 - hard[at]
         else:
-            zero = torch.tensor(ZERO[: shape[0]], dtype=torch.int64).reshape(-1, 1, 1)
+            zero = torch.tensor((ZERO * shape[0])[: shape[0]], dtype=torch.int64).reshape(-1, *[1] * (len(shape) - 1))
             hard[index] = (zero + torch.randint(-1, 2, shape, generator=generator)).to(torch.uint8)
-    return torch.cat([noise, hard])
+    images = torch.cat([noise, hard])
+    return images if input_dtype(model) == "uint8" else (images.to(torch.int16) - 128).to(torch.int8)
