@@ -36,6 +36,7 @@ def build(
     calibrate: str | None = None,
     activations: str = "int16",
     calibrate_images: int = 256,
+    logits: bool = False,
     cc: str | None = None,
     print_ir: Callable[[str, str], None] | None = None,
     progress: Progress = _silent,
@@ -51,6 +52,7 @@ def build(
         calibrate: training data, for a network that sums float activations: they become integers by scales that follow from
             ``calibrate_images`` of these images.
         activations: "int16" or "int8", with ``calibrate``.
+        logits: leave out a softmax at the very end; the artefacts return its logits.
         cc: a C compiler's command line; None for the default.
         print_ir: gets (name of a pass, text of the graph behind it).
         progress: gets the name of each stage as it begins.
@@ -79,7 +81,7 @@ def build(
         from qnn_deploy.evaluate.calibration import calibration_for
 
         calibration = calibration_for(loaded, calibrate, calibrate_images, activations, progress)
-    lowered = lower(loaded.model, calibration=calibration, after=_printer(print_ir))
+    lowered = lower(loaded.model, calibration=calibration, logits=logits, after=_printer(print_ir))
     progress("plan")
     program = plan(lowered.model)
     progress("encode")
@@ -101,7 +103,7 @@ def build(
             files["model.pt"] = source.read_bytes()
             description["source"] |= {"spec": "model.pt", "path": "model.pt"}
             artefacts.append(_artefact("source", "model.pt", None, files["model.pt"]))
-    description["source"] |= {"weights": weights, "input_spec": input_spec, "calibration": None}
+    description["source"] |= {"weights": weights, "input_spec": input_spec, "calibration": None, "logits": logits}
     if lowered.scales:
         used = {"data": calibrate, "images": calibrate_images, "activations": activations, "scales": dict(lowered.scales)}
         description["source"]["calibration"] = used

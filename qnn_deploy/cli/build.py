@@ -19,6 +19,7 @@ from qnn_deploy.cli._console import json_option, note, progress, show, show_json
 @click.option("--calibrate", metavar="DATA", help="Training data: where the model sums float activations, they become integers by data.")
 @click.option("--activations", default="int16", show_default=True, help="int16 or int8, with --calibrate.")
 @click.option("--calibrate-images", type=click.IntRange(min=1), default=256, show_default=True, help="As many of them.")
+@click.option("--logits", is_flag=True, help="Leave out a softmax at the end: the artefacts return its logits.")
 @click.option("--cc", metavar="COMMAND", help="C compiler; default: zig from the ziglang package.")
 @click.option("--dry-run", is_flag=True, help="Compile, print the table, write nothing.")
 @click.option("--print-ir", is_flag=True, help="Print the graph after each pass, on stderr.")
@@ -33,6 +34,7 @@ def command(
     calibrate: str | None,
     activations: str,
     calibrate_images: int,
+    logits: bool,
     cc: str | None,
     dry_run: bool,
     print_ir: bool,
@@ -53,6 +55,7 @@ def command(
             calibrate=calibrate,
             activations=activations,
             calibrate_images=calibrate_images,
+            logits=logits,
             cc=cc,
             print_ir=(lambda name, text: note(f"--- {name}\n{text}")) if print_ir else None,
             progress=stage,

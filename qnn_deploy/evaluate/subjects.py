@@ -72,16 +72,21 @@ def read_bytes(path: Path) -> bytes:
 
 
 def open_trained(
-    spec: str, *, weights: str | None = None, input_spec: str | None = None, calibration: Mapping[str, Any] | None = None
+    spec: str,
+    *,
+    weights: str | None = None,
+    input_spec: str | None = None,
+    calibration: Mapping[str, Any] | None = None,
+    logits: bool = False,
 ) -> Trained:
-    """Load and lower ``spec``, with the scales of a build's ``calibration`` where it had one."""
+    """Load and lower ``spec``, with the scales of a build's ``calibration`` where it had one, and ``logits`` as it was built."""
     from qnn_deploy.frontend import load_model
     from qnn_deploy.passes.pipeline import lower
     from qnn_deploy.passes.quantise_activations import Calibration
 
     loaded = load_model(spec, weights=weights, input_spec=input_spec)
     known = None if calibration is None else Calibration(calibration["activations"], scales=calibration["scales"])
-    return Trained(loaded, lower(loaded.model, calibration=known), oracle_of(loaded))
+    return Trained(loaded, lower(loaded.model, calibration=known, logits=logits), oracle_of(loaded))
 
 
 def source_of(folder: Path, manifest: dict[str, Any] | None, against: str | None = None) -> tuple[str, dict[str, Any]]:
@@ -91,11 +96,11 @@ def source_of(folder: Path, manifest: dict[str, Any] | None, against: str | None
         UserError: QD0106 where nothing says what it was, QD0101 or QD0107 where it is gone or another one.
     """
     if against is not None:
-        return against, {"calibration": manifest["source"].get("calibration")} if manifest is not None else {}
+        return against, _options(manifest) if manifest is not None else {}
     if manifest is None:
         raise UserError("QD0106", "a .qdm alone does not say what it was built from", help="--against MODEL")
     source = manifest["source"]
-    options = {"weights": source["weights"], "input_spec": source["input_spec"], "calibration": source.get("calibration")}
+    options = {"weights": source["weights"], "input_spec": source["input_spec"], **_options(manifest)}
     if source["path"] is None:
         return source["spec"], options
     path = folder / source["path"] if source["spec"] == source["path"] == "model.pt" else Path(source["path"])
@@ -110,6 +115,12 @@ def source_of(folder: Path, manifest: dict[str, Any] | None, against: str | None
             "QD0107", "the trained model is not the one that was built", where=str(path), help="build again, or --against MODEL"
         )
     return str(path), options
+
+
+def _options(manifest: dict[str, Any]) -> dict[str, Any]:
+    """How the build's model was lowered; builds of older versions do not say it."""
+    source = manifest["source"]
+    return {"calibration": source.get("calibration"), "logits": bool(source.get("logits"))}
 
 
 def oracle_of(loaded: LoadedModel) -> Predict:

@@ -11,6 +11,7 @@ from qnn_deploy.ir.levels import Level, verify
 from qnn_deploy.passes._base import LevelPass
 from qnn_deploy.passes.canonicalise import CANONICALISE
 from qnn_deploy.passes.departures import Departure, departures_of
+from qnn_deploy.passes.drop_softmax import drop_softmax
 from qnn_deploy.passes.fold_thresholds import FoldThresholds
 from qnn_deploy.passes.make_exact import MakeExact
 from qnn_deploy.passes.move_scales import MoveScales
@@ -55,11 +56,14 @@ class Lowered:
     scales: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-def lower(model: ir.Model, *, calibration: Calibration | None = None, after: Callable[[str, ir.Model], None] | None = None) -> Lowered:
+def lower(
+    model: ir.Model, *, calibration: Calibration | None = None, logits: bool = False, after: Callable[[str, ir.Model], None] | None = None
+) -> Lowered:
     """Lower an imported model (L0) to L2, in place.
 
     Args:
         calibration: for float activations in front of reductions; None refuses them.
+        logits: leave out a softmax at the very end.
         after: called with each pass's name and the model behind it (for ``--print-ir``).
 
     Raises:
@@ -73,6 +77,8 @@ def lower(model: ir.Model, *, calibration: Calibration | None = None, after: Cal
             after(make.__name__, model)
         return step
 
+    if logits:
+        drop_softmax(model)
     for make in CANONICALISE:
         apply(make)
     verify(model, Level.L1)

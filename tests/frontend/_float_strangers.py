@@ -72,6 +72,16 @@ class FloatEnds(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
+class SoftmaxHead(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.softmax(super().forward(x) / 64, dim=1)
+
+
+class LogSoftmaxHead(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.log_softmax(super().forward(x) / 64, dim=-1)
+
+
 ISLANDS = {FloatFirst: ["conv1"], FloatHead: ["fc"], FloatMiddle: ["middle"], FloatEnds: ["stem", "sumpool", "fc"]}
 
 

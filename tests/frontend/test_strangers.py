@@ -86,6 +86,18 @@ def test_float_islands(style: type, tmp_path: Path) -> None:
     assert report["trained"]["changed_total"] == len(report["trained"]["changed"]) <= report["trained"]["compared"] // 10
 
 
+@pytest.mark.parametrize("style", [_float_strangers.SoftmaxHead, _float_strangers.LogSoftmaxHead], ids=lambda style: style.__name__)
+def test_a_softmax_at_the_end_is_left_out_on_request(style: type, tmp_path: Path) -> None:
+    with pytest.raises(CompileErrors, match="--logits"):
+        _report(style, tmp_path)
+    manifest, report = _report(style, tmp_path, logits=True)
+    (departure,) = manifest["departures"]
+    assert "left out on request" in departure["what"] and manifest["source"]["logits"] is True
+    # Classes whose probabilities round to one number are a tie in torch alone.
+    assert all(change["margin"] == 0 for change in report["trained"]["changed"])
+    assert report["trained"]["changed_total"] < report["trained"]["compared"] // 4
+
+
 @pytest.mark.parametrize("activations", ["int16", "int8"])
 def test_float_activations(activations: str, tmp_path: Path) -> None:
     """Refused with the remedy named; calibrated, one network of integers on every backend, and what it changes is counted."""
