@@ -63,13 +63,15 @@ def goal_of(kind: str, channels: int) -> tuple[int, int]:
 def layer(kind: str, side: int, channels: int, out: int) -> bytes:
     """A packed model of one 3x3 convolution with random weights and thresholds."""
     from qnn_deploy.emit.qdm import encode
-    from qnn_deploy.ir.program import Buffer, Conv, DType, Epilogue, Op, Opcode, Program, Slot, Weights, align
+    from qnn_deploy.ir.program import Buffer, Conv, DType, Epilogue, Op, Opcode, Program, Slot, align
     from qnn_deploy.plan.pack import pack_weights
+    from qnn_deploy.plan.planes import weights_form
 
     rng = np.random.default_rng(side * out)
     dtype, form = (part.upper() for part in kind.split(" x "))
     values = rng.choice(np.array([-1, 0, 1] if form == "TRITS" else [-1, 1], np.int8), (out, 9, channels))
-    weights, patch = pack_weights(values, Weights[form], DType[dtype], 1)
+    store = weights_form(values, DType[dtype])
+    weights, patch = pack_weights(values, store, DType[dtype], 1)
     source = Buffer(DType[dtype], side, side, channels, 0, 0)
     result = Buffer(DType.BITS, side, side, out, 0, 1, offset=align(source.bytes))
     at, scratch = result.offset + align(result.bytes), 4 * align(patch) + 16 * align(out, 32)
@@ -78,7 +80,7 @@ def layer(kind: str, side: int, channels: int, out: int) -> bytes:
     if dtype == "U8":
         constants.append(np.full(channels, 128, np.int16))
         slots.append((Slot.ZERO, 2))
-    geometry, store = Conv((3, 3), padding=(1, 1, 1, 1)), Weights[form]
+    geometry = Conv((3, 3), padding=(1, 1, 1, 1))
     op = Op(Opcode.CONV, "conv", (0,), 1, geometry, Epilogue.THRESHOLD, store, constants=tuple(slots), scratch=at, scratch_bytes=scratch)
     return encode(Program("layer", (source, result), (op,), tuple(constants), 0, 1, at + align(scratch), 0))
 

@@ -15,7 +15,6 @@ typedef struct group {
     const qd_map *map;
     const uint8_t *weights; /* in the order of the unit */
     size_t first;           /* output channel */
-    size_t sixteens;        /* 16 output channels are counted at a time, once or twice */
     size_t sixteen;         /* bytes of their weights */
 } group;
 
@@ -56,7 +55,7 @@ QD_NEON_INLINE void make_weights(const size_t U, const uint8_t *from, size_t lan
 }
 
 /* What is the same for all pixels of two bands. */
-QD_NEON_INLINE void prepare(const size_t U, const group *g, qd_band rows, qd_band columns, patch *t) {
+QD_NEON_INLINE void prepare(const size_t U, const size_t H, const group *g, qd_band rows, qd_band columns, patch *t) {
     const qd_map *m = g->map;
     const size_t inside = rows.to - rows.from, across = columns.to - columns.from, per_byte = U == 16 ? 8 : 16;
     t->x_row = m->w * m->pixel;
@@ -68,7 +67,7 @@ QD_NEON_INLINE void prepare(const size_t U, const group *g, qd_band rows, qd_ban
     t->weights = g->weights + (rows.from * m->kernel_w + columns.from) * m->pixel * per_byte;
     t->bits = (int32_t)(inside * across * m->channels);
     t->fits = t->walk.stretches * t->walk.steps <= QD_STEPS;
-    for (size_t i = 0; m->thresholds && i < 2 * g->sixteens; i++) {
+    for (size_t i = 0; m->thresholds && i < 2 * H; i++) {
         uint16_t limit[8];
         for (size_t j = 0; j < 8; j++) { /* bits - 2 n < threshold; never for channels that are not there */
             const size_t c = g->first + 8 * i + j;
@@ -109,7 +108,9 @@ QD_NEON_INLINE void count_pieces(const size_t U, const size_t P, const patch *t,
 
 /* sums[2 * pixel + half]: mismatches of P = 1 or 4 pixels with 16 channels. */
 QD_NEON_INLINE void count(const size_t U, const size_t P, const group *g, const patch *t, const uint8_t *weights, uint16x8_t *sums) {
-    if (U == 16) {
+    if (t->walk.stretches == 0) {
+        for (size_t i = 0; i < 2 * P; i++) sums[i] = vdupq_n_u16(0);
+    } else if (U == 16) {
         uint16x8_t first[4], second[4];
         if (P == 4) qd_count_16_bytes_4(&t->walk, weights, first);
         else qd_count_16_bytes_1(&t->walk, weights, first);
@@ -134,21 +135,16 @@ QD_NEON_INLINE void count(const size_t U, const size_t P, const group *g, const 
 
 /* Bits of 16 channels of P pixels, 16 a pixel. */
 QD_NEON_INLINE uint16x4_t compare(const size_t P, const uint16x8_t *limit, const uint16x8_t *sums) {
-    static const uint16_t places[8] = {1, 2, 4, 8, 16, 32, 64, 128};
-    const uint16x8_t place = vld1q_u16(places);
-    uint16x8_t v[4];
-    _Pragma("GCC unroll 4") for (size_t p = 0; p < 4; p++) {
-        const uint16x8_t *n = sums + 2 * (p < P ? p : 0);
-        v[p] = p < P ? vpaddq_u16(vandq_u16(vcgeq_u16(n[0], limit[0]), place), vandq_u16(vcgeq_u16(n[1], limit[1]), place)) : v[0];
-    }
-    return vreinterpret_u16_u8(vmovn_u16(vpaddq_u16(vpaddq_u16(v[0], v[1]), vpaddq_u16(v[2], v[3]))));
+    uint16x8_t masks[8];
+    _Pragma("GCC unroll 8") for (size_t i = 0; i < 2 * P; i++) masks[i] = vcgeq_u16(sums[i], limit[i % 2]);
+    return qd_pack_masks(P, masks);
 }
 
-/* P pixels; bits[sixteen]. */
-QD_NEON_INLINE void store_bits(const size_t P, const group *g, const uint16x4_t *bits, const size_t *pixel) {
+/* Bits of P pixels, H times 16. */
+QD_NEON_INLINE void store_bits(const size_t P, const size_t H, const group *g, const uint16x4_t *bits, const size_t *pixel) {
     const size_t step = g->map->out_pixel;
     uint8_t *out = g->map->out + g->first / 8;
-    if (g->sixteens == 2) {
+    if (H == 2) {
         const uint16x4x2_t both = vzip_u16(bits[0], bits[1]);
         const uint32x2_t low = vreinterpret_u32_u16(both.val[0]), high = vreinterpret_u32_u16(both.val[1]);
         vst1_lane_u32((uint32_t *)(void *)(out + pixel[0] * step), low, 0);
@@ -156,55 +152,54 @@ QD_NEON_INLINE void store_bits(const size_t P, const group *g, const uint16x4_t 
         vst1_lane_u32((uint32_t *)(void *)(out + pixel[1] * step), low, 1);
         vst1_lane_u32((uint32_t *)(void *)(out + pixel[2] * step), high, 0);
         vst1_lane_u32((uint32_t *)(void *)(out + pixel[3] * step), high, 1);
-    } else {
+    } else if (step == 1) {
         uint16_t words[4];
         vst1_u16(words, bits[0]);
-        for (size_t p = 0; p < P; p++) {
-            uint8_t *to = out + pixel[p] * step;
-            if (step == 1) to[0] = (uint8_t)words[p];
-            else memcpy(to, words + p, 2);
-        }
+        for (size_t p = 0; p < P; p++) out[pixel[p]] = (uint8_t)words[p];
+    } else {
+        vst1_lane_u16((uint16_t *)(void *)(out + pixel[0] * step), bits[0], 0);
+        if (P == 1) return;
+        vst1_lane_u16((uint16_t *)(void *)(out + pixel[1] * step), bits[0], 1);
+        vst1_lane_u16((uint16_t *)(void *)(out + pixel[2] * step), bits[0], 2);
+        vst1_lane_u16((uint16_t *)(void *)(out + pixel[3] * step), bits[0], 3);
     }
 }
 
 /* Accumulators or a stream of 16 channels from c on of one pixel. */
 QD_NEON_INLINE void store_values(const qd_map *m, size_t c, const patch *t, const uint16x8_t *sums, size_t pixel) {
-    const size_t n = m->out_channels - c < 16 ? m->out_channels - c : 16, at = pixel * m->out_channels + c;
     const int32x4_t bits = vdupq_n_s32(t->bits);
     int32_t acc[16];
     for (size_t i = 0; i < 2; i++) {
         vst1q_s32(acc + 8 * i, vsubq_s32(bits, vreinterpretq_s32_u32(vshll_n_u16(vget_low_u16(sums[i]), 1))));
         vst1q_s32(acc + 8 * i + 4, vsubq_s32(bits, vreinterpretq_s32_u32(vshll_high_n_u16(sums[i], 1))));
     }
-    if (m->steps) qd_stream_part(m->steps, c, n, acc, NULL, m->add ? m->add + at : NULL, (float *)(void *)m->out + at);
-    else memcpy((int32_t *)(void *)m->out + at, acc, n * sizeof *acc);
+    qd_store_values(m, c, acc, pixel);
 }
 
 /* P pixels; where there are fewer, the last one comes more than once. */
-QD_NEON_INLINE void tile(const size_t U, const size_t P, const group *g, const patch *t, const size_t *pixel) {
-    uint16x4_t bits[2];
-    for (size_t i = 0; i < g->sixteens; i++) {
-        uint16x8_t sums[8];
-        if (t->walk.stretches > 0) {
+QD_NEON_INLINE void tile(const size_t U, const size_t H, const size_t P, const group *g, const patch *t, const size_t *pixel) {
+    uint16x8_t sums[8];
+    if (g->map->thresholds) { /* no branch between counts and bits: they stay in registers */
+        uint16x4_t bits[2];
+        count(U, P, g, t, t->weights, sums);
+        bits[0] = compare(P, t->limit, sums);
+        if (H == 2) count(U, P, g, t, t->weights + g->sixteen, sums);
+        bits[1] = H == 2 ? compare(P, t->limit + 2, sums) : bits[0];
+        store_bits(P, H, g, bits, pixel);
+    } else {
+        for (size_t i = 0; i < H; i++) {
             count(U, P, g, t, t->weights + i * g->sixteen, sums);
-        } else {
-            for (size_t p = 0; p < 2 * P; p++) sums[p] = vdupq_n_u16(0);
-        }
-        if (g->map->thresholds) {
-            bits[i] = compare(P, t->limit + 2 * i, sums);
-        } else {
             for (size_t p = 0; p < P; p++) store_values(g->map, g->first + 16 * i, t, sums + 2 * p, pixel[p]);
         }
     }
-    if (g->map->thresholds) store_bits(P, g, bits, pixel);
 }
 
-QD_NEON_INLINE void run_bands(const size_t U, const group *g, qd_band rows, qd_band columns) {
+QD_NEON_INLINE void run_bands(const size_t U, const size_t H, const group *g, qd_band rows, qd_band columns) {
     const qd_map *m = g->map;
     const size_t n = (rows.end - rows.begin) * (columns.end - columns.begin), step = m->stride_w * m->pixel;
     size_t y = rows.begin, x = columns.begin;
     patch t;
-    prepare(U, g, rows, columns, &t);
+    prepare(U, H, g, rows, columns, &t);
     for (size_t i = 0; i < n;) {
         const size_t take = n - i >= 4 ? 4 : n - i == 3 || U == 2 ? n - i : 1;
         /* An offset, not a pointer: what leads from a row to the next may go back, which only wraps. */
@@ -212,11 +207,10 @@ QD_NEON_INLINE void run_bands(const size_t U, const group *g, qd_band rows, qd_b
         size_t pixel[4];
         if (columns.end - x >= 4) { /* side by side, the most common */
             _Pragma("GCC unroll 4") for (size_t p = 0; p < 4; p++) {
-                const size_t q = p < take ? p : take - 1;
-                t.walk.x[p] = m->in + (in + q * step);
-                pixel[p] = y * m->out_w + x + q;
+                t.walk.x[p] = m->in + (in + p * step);
+                pixel[p] = y * m->out_w + x + p;
             }
-            x += take;
+            x += 4;
         } else {
             for (size_t p = 0; p < 4; p++) {
                 t.walk.x[p] = m->in + in;
@@ -235,47 +229,56 @@ QD_NEON_INLINE void run_bands(const size_t U, const group *g, qd_band rows, qd_b
             x = columns.begin;
             y++;
         }
-        if (take > 1 || U == 2) tile(U, 4, g, &t, pixel);
-        else tile(U, 1, g, &t, pixel);
+        if (take > 1 || U == 2) tile(U, H, 4, g, &t, pixel);
+        else tile(U, H, 1, g, &t, pixel);
         i += take;
     }
 }
 
-/* Output channels from g->first on, 16 or 32. */
-QD_NEON_INLINE void run_group(const size_t U, group *g) {
+/* Output channels from g->first on, H times 16, by units of U bytes. */
+QD_NEON_INLINE void run_group(const size_t U, const size_t H, group *g) {
     const qd_map *m = g->map;
     const size_t lanes = m->out_channels > 16 ? 32 : 16, n = m->kernel_h * m->kernel_w * m->pixel;
     _Alignas(16) uint8_t weights[BUFFER];
     g->weights = weights;
     g->sixteen = 16 * n;
-    for (size_t i = 0; i < g->sixteens; i++) {
+    for (size_t i = 0; i < H; i++) {
         make_weights(U, m->weights + g->first / lanes * n * lanes + g->first % lanes + 16 * i, lanes, n, weights + i * 16 * n);
     }
     for (size_t c = 0; c < m->n_columns; c++) {
-        for (size_t r = 0; r < m->n_rows; r++) run_bands(U, g, m->rows[r], m->columns[c]);
+        for (size_t r = 0; r < m->n_rows; r++) run_bands(U, H, g, m->rows[r], m->columns[c]);
     }
 }
 
-#define INSTANCE(name, unit) \
-    __attribute__((noinline)) static void name(group *g) { run_group(unit, g); }
-INSTANCE(by_vectors, 16)
-INSTANCE(by_words, 4)
-INSTANCE(by_halves, 2)
+#define INSTANCE(name, U, H) \
+    __attribute__((noinline)) static void name(group *g) { run_group(U, H, g); }
+INSTANCE(vectors_16, 16, 1)
+INSTANCE(vectors_32, 16, 2)
+INSTANCE(words_16, 4, 1)
+INSTANCE(words_32, 4, 2)
+INSTANCE(halves_16, 2, 1)
+INSTANCE(halves_32, 2, 2)
+
+static int run_bits(const qd_map *m) {
+    const size_t taps = m->kernel_h * m->kernel_w;
+    group g;
+    if (m->pixel == 1 || taps * m->channels > MOST_BITS || taps * m->pixel * 16 > BUFFER) return 0;
+    g.map = m;
+    for (g.first = 0; g.first < m->out_channels;) {
+        const int two = m->out_channels - g.first > 16 && taps * m->pixel * 32 <= BUFFER;
+        if (m->pixel % 16 == 0) (two ? vectors_32 : vectors_16)(&g);
+        else if (m->pixel % 4 == 0) (two ? words_32 : words_16)(&g);
+        else (two ? halves_32 : halves_16)(&g);
+        g.first += two ? 32 : 16;
+    }
+    return 1;
+}
 
 int qd_conv_map_neon(const qd_map *m) {
-    const size_t taps = m->kernel_h * m->kernel_w, used = (m->out_channels + 15) / 16 * 2;
+    const size_t used = (m->out_channels + 15) / 16 * 2;
     size_t rows = 0;
-    group g;
     for (size_t r = 0; r < m->n_rows; r++) rows += m->rows[r].end - m->rows[r].begin;
-    if (m->zero || m->pixel == 1 || rows * m->out_w < FEWEST) return 0;
-    if (taps * m->channels > MOST_BITS || taps * m->pixel * 16 > BUFFER) return 0;
-    g.map = m;
-    for (g.first = 0; g.first < m->out_channels; g.first += 16 * g.sixteens) {
-        g.sixteens = m->out_channels - g.first > 16 && taps * m->pixel * 32 <= BUFFER ? 2 : 1;
-        if (m->pixel % 16 == 0) by_vectors(&g);
-        else if (m->pixel % 4 == 0) by_words(&g);
-        else by_halves(&g);
-    }
+    if (rows * m->out_w < FEWEST || !(m->zero ? qd_conv_pixels_neon(m) : run_bits(m))) return 0;
     if (m->thresholds && m->out_pixel > used) {
         for (size_t r = 0; r < m->n_rows; r++) {
             for (size_t y = m->rows[r].begin; y < m->rows[r].end; y++) {

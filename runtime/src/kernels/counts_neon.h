@@ -122,4 +122,25 @@ QD_COUNTS(qd_count_words_1, uint8x16_t, 4, CLEAR_4, WORD_WEIGHTS "ld1r {v20.4s},
 QD_COUNTS(qd_count_halves_4, uint8x16_t, 8, CLEAR_8, HALF_WEIGHTS FIRST_FOUR("8h"),
           HALF_STEP(FOUR_PIXELS("h"), HALF_WEIGHTS, , FOUR_COPIES("8h", "h")), HALF_STEP(NO_LOADS), "", 2, 32, HIGH_16)
 
+/*
+ * Pairs of 8-bit pixels by weights -1 and +1: acc[2 * pixel + vector], eight channels a vector, of sums of pixels, inverted where the weight is -1.
+ * With weights of 0 too, each vector of 16 weights is followed by its mask.
+ */
+#define PLAIN_OF(w0, w1, x0, x1, x2, x3, L0, L1, L2, L3, L4, D0, D1, D2, D3)                                                      \
+    XOR(24, w0, x0) XOR(25, w1, x0) XOR(26, w0, x1) XOR(27, w1, x1) XOR(28, w0, x2) XOR(29, w1, x2) XOR(30, w0, x3)               \
+    XOR(31, w1, x3) L0 INTO(0, 24) L1 INTO(1, 25) L2 INTO(2, 26) L3 INTO(3, 27) L4 D0 INTO(4, 28) D1 INTO(5, 29) D2 INTO(6, 30)   \
+    D3 INTO(7, 31)
+#define PLAIN(...) PLAIN_OF(16, 17, 20, 21, 22, 23, __VA_ARGS__)
+#define AND(t, m) "and v" #t ".16b, v" #t ".16b, v" #m ".16b\n"
+#define MASKED_OF(w0, w1, x0, x1, x2, x3, L0, L1, L2, L3, L4, D0, D1, D2, D3)                                                     \
+    XOR(24, w0, x0) XOR(25, w1, x0) XOR(26, w0, x1) XOR(27, w1, x1) XOR(28, w0, x2) XOR(29, w1, x2) XOR(30, w0, x3)               \
+    XOR(31, w1, x3) L0 AND(24, 18) L1 AND(25, 19) L2 AND(26, 18) L3 AND(27, 19) AND(28, 18) AND(29, 19) AND(30, 18) AND(31, 19)   \
+    L4 INTO(0, 24) D0 INTO(1, 25) D1 INTO(2, 26) D2 INTO(3, 27) D3 INTO(4, 28) INTO(5, 29) INTO(6, 30) INTO(7, 31)
+#define MASKED(...) MASKED_OF(16, 17, 20, 21, 22, 23, __VA_ARGS__)
+#define NO_PIXELS , , , , , , , ,
+QD_COUNTS(qd_add_plain_4, uint16x8_t, 8, CLEAR_8, WEIGHTS(16, 17, 0) FIRST_FOUR("8h"),
+          PLAIN(FOUR_PIXELS("h"), WEIGHTS(16, 17, 0), FOUR_COPIES("8h", "h")), PLAIN(NO_PIXELS), "", 2, 32, HIGH_16)
+QD_COUNTS(qd_add_masked_4, uint16x8_t, 8, CLEAR_8, WEIGHTS(16, 17, 0) WEIGHTS(18, 19, 32) FIRST_FOUR("8h"),
+          MASKED(FOUR_PIXELS("h"), WEIGHTS(16, 17, 0) WEIGHTS(18, 19, 32), FOUR_COPIES("8h", "h")), MASKED(NO_PIXELS), "", 2, 64, HIGH_16)
+
 #endif

@@ -50,4 +50,25 @@ QD_NEON_INLINE void qd_stream_part(const qd_stream *steps, size_t first, size_t 
     }
 }
 
+/* masks[2 * pixel + half]: all ones or nothing for each of 16 channels of P pixels, of which there are 1 or 4. Gives 16 bits a pixel. */
+QD_NEON_INLINE uint16x4_t qd_pack_masks(const size_t P, const uint16x8_t *masks) {
+    static const uint16_t places[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+    const uint16x8_t place = vld1q_u16(places);
+    uint16x8_t v[4];
+    _Pragma("GCC unroll 4") for (size_t p = 0; p < 4; p++) {
+        v[p] = p < P ? vpaddq_u16(vandq_u16(masks[2 * p], place), vandq_u16(masks[2 * p + 1], place)) : v[0];
+    }
+    return vreinterpret_u16_u8(vmovn_u16(vpaddq_u16(vpaddq_u16(v[0], v[1]), vpaddq_u16(v[2], v[3]))));
+}
+
+/* Accumulators of 16 channels from c on of one pixel of a convolution's output, or the stream that they become. */
+QD_NEON_INLINE void qd_store_values(const qd_map *m, size_t c, const int32_t *acc, size_t pixel) {
+    const size_t n = m->out_channels - c < 16 ? m->out_channels - c : 16, at = pixel * m->out_channels + c;
+    if (m->steps) qd_stream_part(m->steps, c, n, acc, NULL, m->add ? m->add + at : NULL, (float *)(void *)m->out + at);
+    else memcpy((int32_t *)(void *)m->out + at, acc, n * sizeof *acc);
+}
+
+/* 8-bit pixels by weights -1, 0 and +1; a map kernel for these only. */
+int qd_conv_pixels_neon(const qd_map *m);
+
 #endif
