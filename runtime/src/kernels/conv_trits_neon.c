@@ -5,13 +5,11 @@
  */
 #if defined(__aarch64__)
 
-#include <arm_neon.h>
+#include "counts_neon.h"
 
-#include "qd_kernel.h"
+#define INLINE QD_NEON_INLINE
 
-#define INLINE static inline __attribute__((always_inline))
-
-enum { STEPS = 31 };
+enum { STEPS = QD_STEPS };
 
 INLINE int16x8_t add_counts(int16x8_t sums, uint8x8_t terms, uint8x8_t minus) {
     sums = vaddq_s16(sums, vreinterpretq_s16_u16(vsubl_u8(terms, minus)));
@@ -87,6 +85,55 @@ INLINE void block(const size_t P, const size_t Q, const uint8_t *weights, const 
     }
 }
 
+/* Masks set in groups [from, from + n) of a row of two planes. */
+INLINE int16_t count_masks(const uint8_t *row, size_t from, size_t n) {
+    uint16x8_t sums = vdupq_n_u16(0);
+    size_t i = from;
+    int32_t rest = 0;
+    for (; i + 16 <= from + n; i += 16) sums = vpadalq_u8(sums, vcntq_u8(vld2q_u8(row + 2 * i).val[1]));
+    for (; i < from + n; i++) rest += __builtin_popcount(row[2 * i + 1]);
+    return (int16_t)(vaddvq_u16(sums) + rest);
+}
+
+/* Two to four pixels with 32 channels, counted by blocks of assembly. */
+INLINE void counted(const uint8_t *weights, const size_t weight_planes, const uint8_t *patch, const size_t patch_planes, size_t stride,
+                    size_t pixels, const qd_run_span *runs, size_t n_runs, int32_t *acc, size_t acc_stride) {
+    int16x8_t low[8], high[8];
+    for (size_t i = 0; i < 8; i++) low[i] = high[i] = vdupq_n_s16(0);
+    for (size_t r = 0; r < n_runs; r++) {
+        const size_t end = runs[r].from + (size_t)runs[r].length;
+        for (size_t p = 0; weight_planes == 1 && p < pixels; p++) {
+            const int16x8_t terms = vdupq_n_s16(count_masks(patch + p * stride, runs[r].from, runs[r].length));
+            for (size_t q = 2 * p; q < 2 * p + 2; q++) {
+                low[q] = vaddq_s16(low[q], terms);
+                high[q] = vaddq_s16(high[q], terms);
+            }
+        }
+        for (size_t k = runs[r].from; k < end; k += STEPS) {
+            uint8x16_t found[16];
+            qd_walk walk = {{NULL, NULL, NULL, NULL}, 1, end - k < STEPS ? end - k : STEPS, 0, 0};
+            for (size_t p = 0; p < 4; p++) walk.x[p] = patch + (p < pixels ? p : 0) * stride + k * patch_planes;
+            if (weight_planes == 1) qd_count_patch_trits_4(&walk, weights + k * 32, found);
+            else if (patch_planes == 1) qd_count_weight_trits_4(&walk, weights + k * 64, found);
+            else qd_count_trits_4(&walk, weights + k * 64, found);
+            _Pragma("GCC unroll 8") for (size_t i = 0; i < 8; i++) {
+                const uint8x16_t minus = found[i], zero = vdupq_n_u8(0);
+                const uint8x16_t terms = weight_planes == 1 ? zero : patch_planes == 1 ? found[8 + i % 2] : found[8 + i];
+                low[i] = add_counts(low[i], vget_low_u8(terms), vget_low_u8(minus));
+                high[i] = add_counts(high[i], vget_high_u8(terms), vget_high_u8(minus));
+            }
+        }
+    }
+    for (size_t p = 0; p < pixels; p++) {
+        for (size_t q = 0; q < 2; q++) {
+            store8(acc + p * acc_stride + 16 * q, low[2 * p + q]);
+            store8(acc + p * acc_stride + 16 * q + 8, high[2 * p + q]);
+        }
+    }
+}
+
+#define COUNTED(weight_planes, patch_planes) \
+    counted(weights, weight_planes, patch, patch_planes, patch_stride, pixels, runs, n_runs, acc, acc_stride)
 #define BLOCK(P, Q, weight_planes, patch_planes) \
     block(P, Q, weights, weight_planes, patch, patch_planes, patch_stride, pixels, runs, n_runs, acc, acc_stride)
 #define PLANES(P, Q)                                    \
@@ -101,7 +148,9 @@ void qd_conv_trits_neon(const uint8_t *weights, size_t weight_planes, size_t lan
                         size_t acc_stride) {
     if (lanes == 32) {
         if (pixels == 1) PLANES(1, 2);
-        else PLANES(4, 2);
+        else if (weight_planes == 1) COUNTED(1, 2);
+        else if (patch_planes == 1) COUNTED(2, 1);
+        else COUNTED(2, 2);
     } else {
         if (pixels == 1) PLANES(1, 1);
         else PLANES(4, 1);

@@ -143,4 +143,45 @@ QD_COUNTS(qd_add_plain_4, uint16x8_t, 8, CLEAR_8, WEIGHTS(16, 17, 0) FIRST_FOUR(
 QD_COUNTS(qd_add_masked_4, uint16x8_t, 8, CLEAR_8, WEIGHTS(16, 17, 0) WEIGHTS(18, 19, 32) FIRST_FOUR("8h"),
           MASKED(FOUR_PIXELS("h"), WEIGHTS(16, 17, 0) WEIGHTS(18, 19, 32), FOUR_COPIES("8h", "h")), MASKED(NO_PIXELS), "", 2, 64, HIGH_16)
 
+/*
+ * Bytes of eight ternary digits of four pixels with 32 channels: acc[2 * pixel + vector] counts products of -1, one of 0 being left out by its mask.
+ * Of two planes a pixel's byte of signs is followed by one of masks, 32 bytes of weights' signs by 32 of masks. What is not 0 at all is counted in
+ * acc[8 + 2 * pixel + vector] if both have two planes, and in acc[8 + vector] if the weights have.
+ */
+#define SIGN(x) "dup v24.16b, v" #x ".b[0]\n"
+#define MASK(x) "dup v25.16b, v" #x ".b[1]\n"
+#define AND3(d, a, b) "and v" #d ".16b, v" #a ".16b, v" #b ".16b\n"
+#define XOR_SIGNS XOR(28, 16, 24) XOR(29, 17, 24)
+#define BOTH_OF(x, m0, m1, t0, t1, L)                                                                                 \
+    MASK(x) SIGN(x) L AND3(26, 25, 18) AND3(27, 25, 19) XOR_SIGNS AND3(28, 28, 26) AND3(29, 29, 27) COUNT(26) COUNT(27) \
+    COUNT(28) COUNT(29) ADD(t0, 26) ADD(t1, 27) ADD(m0, 28) ADD(m1, 29)
+/* One operand of two planes: masks m0 to m7 of the vectors in v24 to v31, loads L, copies D. */
+#define MASKED_EIGHT(...) MASKED_EIGHT_OF(__VA_ARGS__)
+#define MASKED_EIGHT_OF(m0, m1, m2, m3, m4, m5, m6, m7, L0, L1, L2, L3, L4, D0, D1, D2, D3)                           \
+    XOR(24, 16, 20) XOR(25, 17, 20) XOR(26, 16, 21) XOR(27, 17, 21) XOR(28, 16, 22) XOR(29, 17, 22) XOR(30, 16, 23)    \
+    XOR(31, 17, 23) AND(24, m0) L0 AND(25, m1) L1 AND(26, m2) L2 AND(27, m3) L3 AND(28, m4) AND(29, m5) AND(30, m6)    \
+    AND(31, m7) COUNT(24) L4 COUNT(25) COUNT(26) COUNT(27) COUNT(28) COUNT(29) COUNT(30) COUNT(31)                     \
+    ADD(0, 24) D0 ADD(1, 25) D1 ADD(2, 26) D2 ADD(3, 27) D3 ADD(4, 28) ADD(5, 29) ADD(6, 30) ADD(7, 31)
+#define BOTH(L0, L1, L2, L3, W) \
+    BOTH_OF(20, 0, 1, 8, 9, L0) BOTH_OF(21, 2, 3, 10, 11, L1) BOTH_OF(22, 4, 5, 12, 13, L2) BOTH_OF(23, 6, 7, 14, 15, L3) W
+#define PATCH(...) MASKED_EIGHT(8, 8, 9, 9, 10, 10, 11, 11, __VA_ARGS__)
+#define PATCH_COPY(m, x) "dup v" #m ".16b, v" #x ".b[1]\n" COPY("16b", x, "b")
+#define PATCH_COPIES PATCH_COPY(8, 20), PATCH_COPY(9, 21), PATCH_COPY(10, 22), PATCH_COPY(11, 23)
+#define FIRST_PATCH PATCH_COPY(8, 20) PATCH_COPY(9, 21) PATCH_COPY(10, 22) PATCH_COPY(11, 23)
+#define WEIGHT_PLANES(...) \
+    "cnt v10.16b, v18.16b\n cnt v11.16b, v19.16b\n" MASKED_EIGHT(18, 19, 18, 19, 18, 19, 18, 19, __VA_ARGS__) ADD(8, 10) ADD(9, 11)
+#define OUT_10 OUT_8, OUT(8), OUT(9)
+#define CLEAR_10 CLEAR_8 CLEAR(8) CLEAR(9)
+#define FIRST_RAW(form) "ldr " form "20, [x9]\n ldr " form "21, [x10]\n ldr " form "22, [x11]\n ldr " form "23, [x12]\n"
+#define RAW(form) PIXEL(form, 20, x9), PIXEL(form, 21, x10), PIXEL(form, 22, x11), PIXEL(form, 23, x12)
+#define ONE_PLANE WEIGHTS(16, 17, 0)
+#define TWO_PLANES WEIGHTS(16, 17, 0) WEIGHTS(18, 19, 32)
+#define STEP_OF(M, ...) M(__VA_ARGS__)
+QD_COUNTS(qd_count_trits_4, uint8x16_t, 16, CLEAR_16, TWO_PLANES FIRST_RAW("h"), STEP_OF(BOTH, RAW("h"), TWO_PLANES), BOTH(, , , , ), "", 2, 64,
+          HIGH_16)
+QD_COUNTS(qd_count_patch_trits_4, uint8x16_t, 8, CLEAR_8, ONE_PLANE FIRST_RAW("h") FIRST_PATCH, PATCH(RAW("h"), ONE_PLANE, PATCH_COPIES),
+          PATCH(NO_PIXELS), "", 2, 32, "v8", "v9", "v10", "v11", HIGH_16)
+QD_COUNTS(qd_count_weight_trits_4, uint8x16_t, 10, CLEAR_10, TWO_PLANES FIRST_FOUR("16b"),
+          WEIGHT_PLANES(RAW("b"), TWO_PLANES, FOUR_COPIES("16b", "b")), WEIGHT_PLANES(NO_PIXELS), "", 1, 64, "v10", "v11", HIGH_16)
+
 #endif
