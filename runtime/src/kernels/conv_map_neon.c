@@ -259,10 +259,10 @@ INSTANCE(words_32, 4, 2)
 INSTANCE(halves_16, 2, 1)
 INSTANCE(halves_32, 2, 2)
 
-static int run_bits(const qd_map *m) {
+int qd_conv_map_neon(const qd_map *m) {
     const size_t taps = m->kernel_h * m->kernel_w;
     group g;
-    if (m->pixel == 1 || taps * m->channels > MOST_BITS || taps * m->pixel * 16 > BUFFER) return 0;
+    if (m->pixel == 1 || taps * m->channels > MOST_BITS || taps * m->pixel * 16 > BUFFER || qd_map_pixels(m) < FEWEST) return QD_MAP_NOT;
     g.map = m;
     for (g.first = 0; g.first < m->out_channels;) {
         const int two = m->out_channels - g.first > 16 && taps * m->pixel * 32 <= BUFFER;
@@ -271,22 +271,8 @@ static int run_bits(const qd_map *m) {
         else (two ? halves_32 : halves_16)(&g);
         g.first += two ? 32 : 16;
     }
-    return 1;
-}
-
-int qd_conv_map_neon(const qd_map *m) {
-    const size_t used = (m->out_channels + 15) / 16 * 2;
-    size_t rows = 0;
-    for (size_t r = 0; r < m->n_rows; r++) rows += m->rows[r].end - m->rows[r].begin;
-    if (rows * m->out_w < FEWEST || !(m->zero ? qd_conv_pixels_neon(m) : run_bits(m))) return 0;
-    if (m->thresholds && m->out_pixel > used) {
-        for (size_t r = 0; r < m->n_rows; r++) {
-            for (size_t y = m->rows[r].begin; y < m->rows[r].end; y++) {
-                for (size_t x = 0; x < m->out_w; x++) memset(m->out + (y * m->out_w + x) * m->out_pixel + used, 0, m->out_pixel - used);
-            }
-        }
-    }
-    return 1;
+    qd_clear_spare(m);
+    return QD_MAP_DONE;
 }
 
 #else

@@ -9,7 +9,7 @@
 
 #include "counts_neon.h"
 
-enum { MOST_TERMS = 256, MOST_CHANNELS = 512, BUFFER = 36864 };
+enum { MOST_TERMS = 256, MOST_CHANNELS = 512, BUFFER = 36864, FEWEST = 4 };
 
 typedef struct pixels {
     const qd_map *map;
@@ -154,12 +154,13 @@ int qd_conv_pixels_neon(const qd_map *m) {
     v.map = m;
     v.terms = m->kernel_h * m->kernel_w * m->channels;
     v.pairs = (v.terms + 1) / 2;
-    if (v.terms >= MOST_TERMS || m->out_channels > MOST_CHANNELS || !make_weights(&v)) return 0;
+    if (v.terms >= MOST_TERMS || m->out_channels > MOST_CHANNELS || qd_map_pixels(m) < FEWEST || !make_weights(&v)) return QD_MAP_NOT;
     prepare(&v);
     for (size_t c = 0; c < m->n_columns; c++) {
         for (size_t r = 0; r < m->n_rows; r++) run_bands(&v, m->rows[r], m->columns[c]);
     }
-    return 1;
+    qd_clear_spare(m);
+    return QD_MAP_DONE;
 }
 
 #else
