@@ -15,7 +15,7 @@ typedef struct group {
     const qd_map *map;
     const uint8_t *weights; /* in the order of the unit */
     size_t first;           /* output channel */
-    size_t sixteen;         /* bytes of their weights */
+    size_t sixteen;         /* bytes of the weights of 16 channels */
 } group;
 
 /* Output pixels of one band of rows and one of columns. */
@@ -235,23 +235,21 @@ QD_NEON_INLINE void run_bands(const size_t U, const size_t H, const group *g, qd
     }
 }
 
-/* Output channels from g->first on, H times 16, by units of U bytes. */
-QD_NEON_INLINE void run_group(const size_t U, const size_t H, group *g) {
-    const qd_map *m = g->map;
+/* Output channels from `first` on, H times 16, by units of U bytes. */
+QD_NEON_INLINE void run_group(const size_t U, const size_t H, const qd_map *m, size_t first) {
     const size_t lanes = m->out_channels > 16 ? 32 : 16, n = m->kernel_h * m->kernel_w * m->pixel;
     _Alignas(16) uint8_t weights[BUFFER];
-    g->weights = weights;
-    g->sixteen = 16 * n;
+    const group g = {m, weights, first, 16 * n};
     for (size_t i = 0; i < H; i++) {
-        make_weights(U, m->weights + g->first / lanes * n * lanes + g->first % lanes + 16 * i, lanes, n, weights + i * 16 * n);
+        make_weights(U, m->weights + first / lanes * n * lanes + first % lanes + 16 * i, lanes, n, weights + i * 16 * n);
     }
     for (size_t c = 0; c < m->n_columns; c++) {
-        for (size_t r = 0; r < m->n_rows; r++) run_bands(U, H, g, m->rows[r], m->columns[c]);
+        for (size_t r = 0; r < m->n_rows; r++) run_bands(U, H, &g, m->rows[r], m->columns[c]);
     }
 }
 
 #define INSTANCE(name, U, H) \
-    __attribute__((noinline)) static void name(group *g) { run_group(U, H, g); }
+    __attribute__((noinline)) static void name(const qd_map *m, size_t first) { run_group(U, H, m, first); }
 INSTANCE(vectors_16, 16, 1)
 INSTANCE(vectors_32, 16, 2)
 INSTANCE(words_16, 4, 1)
@@ -261,15 +259,14 @@ INSTANCE(halves_32, 2, 2)
 
 int qd_conv_map_neon(const qd_map *m) {
     const size_t taps = m->kernel_h * m->kernel_w;
-    group g;
+    size_t first = 0;
     if (m->pixel == 1 || taps * m->channels > MOST_BITS || taps * m->pixel * 16 > BUFFER || qd_map_pixels(m) < FEWEST) return QD_MAP_NOT;
-    g.map = m;
-    for (g.first = 0; g.first < m->out_channels;) {
-        const int two = m->out_channels - g.first > 16 && taps * m->pixel * 32 <= BUFFER;
-        if (m->pixel % 16 == 0) (two ? vectors_32 : vectors_16)(&g);
-        else if (m->pixel % 4 == 0) (two ? words_32 : words_16)(&g);
-        else (two ? halves_32 : halves_16)(&g);
-        g.first += two ? 32 : 16;
+    while (first < m->out_channels) {
+        const int two = m->out_channels - first > 16 && taps * m->pixel * 32 <= BUFFER;
+        if (m->pixel % 16 == 0) (two ? vectors_32 : vectors_16)(m, first);
+        else if (m->pixel % 4 == 0) (two ? words_32 : words_16)(m, first);
+        else (two ? halves_32 : halves_16)(m, first);
+        first += two ? 32 : 16;
     }
     qd_clear_spare(m);
     return QD_MAP_DONE;

@@ -9,7 +9,8 @@
 
 #define QD_NEON_INLINE static inline __attribute__((always_inline))
 
-#define QD_EACH(N, i) _Pragma("GCC unroll 4") for (size_t i = 0; i < (N); i++)
+/* For i below N, unrolled. */
+#define QD_EACH(N) _Pragma("GCC unroll 4") for (size_t i = 0; i < (N); i++)
 
 /* Elements [c, c + 4) of a constant with one element per channel, or its one element. */
 QD_NEON_INLINE float32x4_t qd_constant4(const float *constant, size_t step, size_t c) {
@@ -22,17 +23,17 @@ QD_NEON_INLINE float32x4_t qd_constant4(const float *constant, size_t step, size
  */
 QD_NEON_INLINE void qd_stream_vectors(const size_t N, const qd_stream *steps, size_t c, const float *add, float32x4_t *v) {
     const float32x4_t zero = vdupq_n_f32(0.0f);
-    if (steps->scale) QD_EACH(N, i) v[i] = vmulq_f32(v[i], qd_constant4(steps->scale, steps->scale_step, c + 4 * i));
-    if (steps->a) QD_EACH(N, i) v[i] = vfmaq_f32(vld1q_f32(steps->b + c + 4 * i), v[i], vld1q_f32(steps->a + c + 4 * i));
-    if (steps->bias) QD_EACH(N, i) v[i] = vaddq_f32(v[i], qd_constant4(steps->bias, steps->bias_step, c + 4 * i));
-    if (add) QD_EACH(N, i) v[i] = vaddq_f32(v[i], vld1q_f32(add + 4 * i));
-    if (steps->relu) QD_EACH(N, i) v[i] = vbslq_f32(vcltq_f32(v[i], zero), zero, v[i]);
+    if (steps->scale) QD_EACH(N) v[i] = vmulq_f32(v[i], qd_constant4(steps->scale, steps->scale_step, c + 4 * i));
+    if (steps->a) QD_EACH(N) v[i] = vfmaq_f32(vld1q_f32(steps->b + c + 4 * i), v[i], vld1q_f32(steps->a + c + 4 * i));
+    if (steps->bias) QD_EACH(N) v[i] = vaddq_f32(v[i], qd_constant4(steps->bias, steps->bias_step, c + 4 * i));
+    if (add) QD_EACH(N) v[i] = vaddq_f32(v[i], vld1q_f32(add + 4 * i));
+    if (steps->relu) QD_EACH(N) v[i] = vbslq_f32(vcltq_f32(v[i], zero), zero, v[i]);
     if (steps->clip) {
         const float32x4_t low = vdupq_n_f32(steps->low), high = vdupq_n_f32(steps->high);
-        QD_EACH(N, i) v[i] = vbslq_f32(vcltq_f32(v[i], low), low, vbslq_f32(vcgtq_f32(v[i], high), high, v[i]));
+        QD_EACH(N) v[i] = vbslq_f32(vcltq_f32(v[i], low), low, vbslq_f32(vcgtq_f32(v[i], high), high, v[i]));
     }
     if (steps->slope) {
-        QD_EACH(N, i) {
+        QD_EACH(N) {
             const float32x4_t below = vmulq_f32(qd_constant4(steps->slope, steps->slope_step, c + 4 * i), v[i]);
             v[i] = vbslq_f32(vcgtq_f32(v[i], zero), v[i], below);
         }
@@ -42,9 +43,9 @@ QD_NEON_INLINE void qd_stream_vectors(const size_t N, const qd_stream *steps, si
 QD_NEON_INLINE void qd_stream_channels(const size_t N, const qd_stream *steps, size_t c, const int32_t *acc, const float *in, const float *add,
                                        float *out) {
     float32x4_t v[4];
-    QD_EACH(N, i) v[i] = acc ? vcvtq_f32_s32(vld1q_s32(acc + 4 * i)) : vld1q_f32(in + 4 * i);
+    QD_EACH(N) v[i] = acc ? vcvtq_f32_s32(vld1q_s32(acc + 4 * i)) : vld1q_f32(in + 4 * i);
     qd_stream_vectors(N, steps, c, add, v);
-    QD_EACH(N, i) vst1q_f32(out + 4 * i, v[i]);
+    QD_EACH(N) vst1q_f32(out + 4 * i, v[i]);
 }
 
 /* Channels [first, first + n) of one pixel; the values, add and out begin at the first of them. */
