@@ -19,7 +19,7 @@ pytest.importorskip("onnxruntime")
 
 from qnn_deploy import api, frontend
 from qnn_deploy.errors import CompileErrors
-from tests.frontend import _float_strangers, _strangers
+from tests.frontend import _float_strangers, _moving_strangers, _strangers
 
 
 @pytest.fixture(autouse=True)
@@ -45,12 +45,23 @@ def _report(style: type, folder: Path, input_spec: str = _strangers.INPUT, **opt
     return manifest, report.to_json()
 
 
-@pytest.mark.parametrize("module", [_strangers, _float_strangers], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [_strangers, _float_strangers, _moving_strangers], ids=lambda module: module.__name__)
 def test_no_import_of_ours(module: Any) -> None:
     tree = ast.parse(Path(module.__file__).read_text())
     names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert {name.split(".")[0] for name in names if name != _strangers.__name__} <= {"__future__", "math", "typing", "torch"}
+
+
+@pytest.mark.parametrize("style", _moving_strangers.MOVING, ids=lambda style: style.__name__)
+def test_moving(style: type, tmp_path: Path) -> None:
+    manifest, report = _report(style, tmp_path, _moving_strangers.MOVING[style])
+    assert (manifest["departures"], report["departures"]) == ([], [])
+
+
+def test_shapes_that_disagree(tmp_path: Path) -> None:
+    with pytest.raises(CompileErrors, match=r"two shapes, \[2, 16, 8, 8\] and \[2, 1, 8, 8\]"):
+        api.build("tests.frontend._moving_strangers:make_Disagreeing", ("host",), ("qdm",), tmp_path / "out", input_spec=_strangers.INPUT)
 
 
 @pytest.mark.parametrize("style", _strangers.EXACT, ids=lambda style: style.__name__)

@@ -316,9 +316,9 @@ NETWORKS: dict[str, Callable[[Precision, int], nn.Module]] = {
     "BinaryDenseNet-28": binary_dense_net,
     "MobileNet": mobile_net,
     "DS-CNN": ds_cnn,
+    "autoencoder": autoencoder,
     "ShuffleNet": shuffle_net,
     "keywords 1-D": keywords,
-    "autoencoder": autoencoder,
     "U-Net": u_net,
 }
 
