@@ -275,7 +275,7 @@ def bench(
     Args:
         kernels: families; default: every one of the target.
         threads: of the C runtime; results do not depend on it.
-        peers: also the same network in fp32 on ONNX Runtime, interleaved; rows then have ``ratio``, their speed over the peer's.
+        peers: also the same network in u8s8 and in fp32 on ONNX Runtime, interleaved; rows then have ``ratio``, their speed over fp32.
     """
     from qnn_deploy.evaluate import bench as measuring
     from qnn_deploy.evaluate import subjects
@@ -297,11 +297,13 @@ def bench(
     ]
     if peers:
         from qnn_deploy.evaluate.float_twin import float_twin
+        from qnn_deploy.evaluate.int8_twin import int8_twin
 
         spec, options = subjects.source_of(Path(name), packed.manifest)
         twin = float_twin(subjects.open_trained(spec, **options).lowered.l1)
-        peer = measuring.measure_onnx(twin, packed.input[0], packed.program.macs)
-        measured.append(({"name": f"{title} in fp32", "runner": "onnxruntime", "kernels": "default"}, peer))
+        for form, model in (("u8s8", int8_twin(twin)), ("fp32", twin)):
+            peer = measuring.measure_onnx(model, packed.input[0], packed.program.macs)
+            measured.append(({"name": f"{title} in {form}", "runner": "onnxruntime", "kernels": "default"}, peer))
     rows = measuring.interleave(measured, runs, warmup, progress)
     if not rows:
         raise ToolchainError("QD0403", f"none of the kernels {', '.join(kernels or row.kernels)} is there on {found.name}")

@@ -27,7 +27,7 @@ _EDGES_ONLY = "-fno-sanitize-coverage=trace-cmp"
 # Freed blocks are kept for 16 MB, not 256: fresh pages for every execution took as long as the rest of it.
 _ENVIRONMENT = {"ASAN_OPTIONS": "quarantine_size_mb=16"}
 # Sources of the library below runtime/src. Loading needs few of them, and a counter of every edge is read after each execution.
-_LOADER, _ALL = ("qd_cpu.c", "qd_load.c", "qd_model.c", "qd_verify*.c"), ("*.c", "kernels/*.c")
+_LOADER, _ALL = ("qd_cpu.c", "qd_crc_x86.c", "qd_load.c", "qd_model.c", "qd_verify*.c"), ("*.c", "kernels/*.c")
 # Target: (folder of its corpus, its mutator, sources of the library, further files, further flags).
 TARGETS = {
     "load": ("qdm", "mutate.c", _LOADER, (), (_EDGES_ONLY,)),

@@ -20,7 +20,7 @@ from qnn_deploy.errors import Exit, UserError
 @click.option("--runs", type=click.IntRange(min=1), default=30, show_default=True)
 @click.option("--warmup", type=click.IntRange(min=0), default=3, show_default=True)
 @click.option("--layers", is_flag=True, help="Show the time of each operator.")
-@click.option("--peers", is_flag=True, help="Also the same network in fp32 on ONNX Runtime.")
+@click.option("--peers", is_flag=True, help="Also the same network in 8 bits and in fp32 on ONNX Runtime.")
 @click.option("--baseline", type=click.Path(), help="JSON of an earlier run; exit 1 where a row became slower.")
 @click.option(
     "--max-regress", type=click.FloatRange(min=0), default=5.0, show_default=True, metavar="PERCENT", help="What --baseline allows."

@@ -14,13 +14,14 @@ static uint32_t saved_states(void) {
 }
 
 uint32_t qd_cpu_features(void) {
-    const uint32_t osxsave = 1u << 27, avx = 1u << 28, fma = 1u << 12, avx2 = 1u << 5;
+    const uint32_t osxsave = 1u << 27, avx = 1u << 28, fma = 1u << 12, avx2 = 1u << 5, pclmul_sse41 = 1u << 1 | 1u << 19;
     const uint32_t xmm_and_ymm = 6, and_zmm = 0xE6; /* 0xE0: masks, upper halves, upper registers */
     /* Foundation, DQ, BW, VL in ebx; VBMI, VNNI, VPOPCNTDQ in ecx. */
     const uint32_t wide_b = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, wide_c = 1u << 1 | 1u << 11 | 1u << 14;
     uint32_t a, b, c, d, features = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
-    if ((c & osxsave) == 0 || (c & avx) == 0 || (saved_states() & xmm_and_ymm) != xmm_and_ymm) return 0;
+    if ((c & pclmul_sse41) == pclmul_sse41) features |= QD_CPU_PCLMUL;
+    if ((c & osxsave) == 0 || (c & avx) == 0 || (saved_states() & xmm_and_ymm) != xmm_and_ymm) return features;
     if (c & fma) features |= QD_CPU_FMA;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & avx2)) return features;
     features |= QD_CPU_AVX2;

@@ -1,9 +1,11 @@
-/* zlib's CRC-32, sixteen half bytes at a time: a kilobyte of tables, and their look-ups do not wait for one another. */
+/* zlib's CRC-32, sixteen half bytes at a time: a kilobyte of tables, and their look-ups do not wait for one another; or by x86's multiplier. */
 #ifndef QD_CRC_H
 #define QD_CRC_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "qd_cpu.h"
 
 /* [n][half byte]: its remainder once n more half bytes have followed. */
 static const uint32_t qd_crc_table[16][16] = {
@@ -41,8 +43,21 @@ static const uint32_t qd_crc_table[16][16] = {
      0xD3E51BB5, 0x1F4F1B2B, 0x91C01CC8, 0x5D6A1C56, 0x57AF154F, 0x9B0515D1, 0x158A1232, 0xD92012AC},
 };
 
-static inline uint32_t qd_crc32(const uint8_t *p, size_t n) {
+/* The register after n bytes, a multiple of 16 and at least 64, by carry-less multiplication. In qd_crc_x86.c. */
+uint32_t qd_crc32_folded(uint32_t crc, const uint8_t *p, size_t n);
+
+/* cpu: features of the machine (qd_cpu.h). */
+static inline uint32_t qd_crc32(const uint8_t *p, size_t n, uint32_t cpu) {
     uint32_t crc = 0xFFFFFFFFu;
+#if defined(__x86_64__)
+    if ((cpu & QD_CPU_PCLMUL) && n >= 64) {
+        crc = qd_crc32_folded(crc, p, n / 16 * 16);
+        p += n / 16 * 16;
+        n %= 16;
+    }
+#else
+    (void)cpu;
+#endif
     for (; n >= 8; n -= 8, p += 8) {
         const uint32_t low = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
         const uint32_t high = (uint32_t)p[4] | (uint32_t)p[5] << 8 | (uint32_t)p[6] << 16 | (uint32_t)p[7] << 24;

@@ -53,7 +53,7 @@ static int check_header(qd_model *model, const uint8_t *data, size_t size, qd_er
     if (file_size != size) return file_error(error, QD_SIZE);
     model->data = data;
     model->size = size;
-    if (crc != qd_crc32(data + QD_CRC_FROM, size - QD_CRC_FROM)) return file_error(error, QD_CRC);
+    if (crc != qd_crc32(data + QD_CRC_FROM, size - QD_CRC_FROM, qd_cpu_features())) return file_error(error, QD_CRC);
     if (reserved != 0 || (model->flags & ~(uint32_t)QD_FLAG_FLOAT) != 0) return file_error(error, QD_RESERVED);
     return 1;
 }

@@ -42,7 +42,9 @@ static int pairs_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
     const uint8_t *w = weights_of(s);
     if (shape->depthwise) return 1; /* nothing is spare */
     for (size_t b = 0; b < shape->blocks * s->op->groups; b++) {
+        const int full = (b % shape->blocks + 1) * 8 <= shape->out;
         for (uint64_t k = 0; k < shape->row; k += 2, w += 2 * shape->bits) {
+            if (full && shape->bits != 2 && k + 2 <= shape->k) continue; /* nothing spare here */
             for (size_t j = 0; j < 16; j++) {
                 const int spare = b % shape->blocks * 8 + j / 2 >= shape->out || k + j % 2 >= shape->k;
                 const unsigned stored = spare || shape->bits == 2 ? stored_weight(w, shape->bits, j) : 0u;

@@ -309,7 +309,10 @@ static void questions(void) {
 #undef QD_OP
     };
     size_t seen;
-    for (uint32_t n = 0; n < 40; n++) CHECK(qd_crc32(sound + 7, n) == w_crc(sound + 7, n), "checksum of %u bytes", (unsigned)n);
+    for (uint32_t n = 0; n < 300; n++) {
+        CHECK(qd_crc32(sound + 7, n, 0) == w_crc(sound + 7, n), "checksum of %u bytes", (unsigned)n);
+        CHECK(qd_crc32(sound + 7, n, qd_cpu_features()) == w_crc(sound + 7, n), "checksum of %u bytes, folded", (unsigned)n);
+    }
     for (int i = 0; i <= QD_STATUS_COUNT; i++) {
         const char *text = qd_status_str((qd_status)i);
         CHECK((strcmp(text, "unknown status") == 0) == (i == QD_STATUS_COUNT), "status %d: %s", i, text);

@@ -63,13 +63,13 @@ def binary_net(precision: Precision, width: int) -> nn.Module:
     return _of((3, 16, 16), nn.Sequential(*layers))
 
 
-def vgg_small(precision: Precision, width: int) -> nn.Module:
+def vgg_small(precision: Precision, width: int, side: int = 16) -> nn.Module:
     """VGG-small: six convolutions, BatchNorm before the pool, one dense layer."""
     layers, a = [*_first(width), _act(precision, width)], width
     for b, pool in ((width, True), (2 * width, False), (2 * width, True), (4 * width, False), (4 * width, True)):
         layers += [_conv(precision, a, b), nn.BatchNorm2d(b), *([nn.MaxPool2d(2)] if pool else []), _act(precision, b)]
         a = b
-    return _of((3, 16, 16), nn.Sequential(*layers, nn.Flatten(), QuantLinear(4 * a, 10, weight_quantizer("int8"))))
+    return _of((3, side, side), nn.Sequential(*layers, nn.Flatten(), QuantLinear((side // 8) ** 2 * a, 10, weight_quantizer("int8"))))
 
 
 def cnv(precision: Precision, width: int) -> nn.Module:

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Whole networks at full size, random weights, beside ONNX Runtime: `python3 tools/bench_networks.py [--threads 2] [--json F]`.
+
+VGG-small (32x32x3, 128 to 512 channels) and QuickNet (224x224x3, 64 to 512 channels) with binary weights and activations: every kernel
+family of this machine and ONNX Runtime with the same network in 8 bits and in fp32, interleaved; then the share of the operators beside
+the convolutions, and with ``--threads`` the speed-up over one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from environment import enter
+
+NETWORKS = ("vgg_small", "quicknet")
+
+
+def measure(name: str, families: tuple[str, ...], runs: int, threads: int, peers: bool) -> list[dict[str, Any]]:
+    """Rows of `qnn_deploy.api.bench`, of one thread and of ``threads``, with ``beside``: the share of operators that are no convolution."""
+    from qnn_deploy import api
+
+    with tempfile.TemporaryDirectory(prefix="qnn-deploy-") as folder:
+        out = Path(folder) / name
+        api.build(f"tests.networks.full_size:{name}", emit=("qdm", "exe"), out=out)
+        rows = api.bench(str(out), kernels=families, runs=runs, peers=peers)["rows"]
+        if threads > 1:
+            rows += api.bench(str(out), kernels=families, runs=runs, threads=threads)["rows"]
+    for row in rows:
+        times = [(layer["op"] == "CONV", layer["median_us"]) for layer in row["layers"]]
+        row["beside"] = sum(us for conv, us in times if not conv) / sum(us for _, us in times) if times else None
+        row["network"] = name
+    return rows
+
+
+def text(row: dict[str, Any]) -> str:
+    """One row for people."""
+    form = row["name"].split()[-1] if row["runner"] == "onnxruntime" else row["kernels"]
+    title = f"{row['network']:10} {form:8} {row['threads']} thread(s)"
+    tail = f" {row['ratio']:6.2f}x fp32" if "ratio" in row else ""
+    tail += f", {row['beside']:.1%} beside convolutions" if row["beside"] is not None else ""
+    return f"{title} {row['median_ms']:9.3f} ms (p95 {row['p95_ms']:9.3f}) {row['gmacs_per_s']:8.1f} GMAC/s{tail}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("networks", nargs="*", default=NETWORKS, help=f"default: {' '.join(NETWORKS)}")
+    parser.add_argument("--kernels", default="", help="families, comma-separated; default: all of this machine")
+    parser.add_argument("--runs", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    rows = []
+    for name in options.networks:
+        families = tuple(filter(None, options.kernels.split(",")))
+        rows += measure(name, families, options.runs, options.threads, not options.no_peers)
+        print("\n".join(text(row) for row in rows if row["network"] == name), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps({"schema_version": 1, "rows": rows}, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    if importlib.util.find_spec("qnn_deploy") is None:
+        enter("torch,ort,zig")
+    sys.exit(main())
