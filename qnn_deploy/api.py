@@ -6,7 +6,6 @@ Every function raises `qnn_deploy.errors.QnnDeployError` for what a user can men
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +32,7 @@ def build(
     *,
     weights: str | None = None,
     input_spec: str | None = None,
+    trust_pickle: bool = False,
     calibrate: str | None = None,
     activations: str = "int16",
     calibrate_images: int = 256,
@@ -48,7 +48,7 @@ def build(
         targets: names of targets, each gets its executables.
         emit: names of formats (`emit.EMIT_NAMES`).
         out: where the build goes, whole or not at all; None compiles and writes nothing.
-        weights, input_spec: see `frontend.load_model`.
+        weights, input_spec, trust_pickle: see `frontend.load_model`.
         calibrate: training data, for a network that sums float activations: they become integers by scales that follow from
             ``calibrate_images`` of these images.
         activations: "int16" or "int8", with ``calibrate``.
@@ -74,7 +74,7 @@ def build(
     from qnn_deploy.passes.pipeline import lower
     from qnn_deploy.plan import plan
 
-    loaded = load_model(model, weights=weights, input_spec=input_spec)
+    loaded = load_model(model, weights=weights, input_spec=input_spec, trust_pickle=trust_pickle)
     progress("lower")
     calibration = None
     if calibrate is not None:
@@ -165,8 +165,9 @@ def _write(out: Path, manifest_json: dict[str, Any], files: dict[str, bytes], pr
             (fresh / name).write_bytes(content)
         for name, path in programs.items():
             (fresh / name).parent.mkdir(exist_ok=True)
-            shutil.copy(path, fresh / name)
-            (fresh / name).chmod(0o755)
+            (fresh / name).write_bytes(path.read_bytes())
+            mode = (fresh / name).stat().st_mode
+            (fresh / name).chmod(mode | (mode & 0o444) >> 2)  # who may read it may run it
         (fresh / "report.txt").write_text(layer_table(manifest_json) + "\n")
         (fresh / manifest.FILE).write_bytes(manifest.write_json(manifest_json))
 
@@ -182,6 +183,7 @@ def verify(
     emulated_limit: int | None = 1000,
     reference_limit: int = 32,
     layers: bool = False,
+    trust_pickle: bool = False,
     progress: Progress = _silent,
 ) -> VerifyReport:
     """Compare every artefact of the build in ``folder`` with the trained model, bit for bit.
@@ -195,6 +197,7 @@ def verify(
         runners: ``host``, ``qemu``, ``ssh:HOST``; default: this machine and every target's own.
         limit: at most so many images of the data; ``slow_limit`` on ONNX Runtime and with the portable kernels of this machine;
             ``emulated_limit`` under an emulator and on a board; ``reference_limit`` in numpy. None: all.
+        trust_pickle: see `frontend.load_model`.
         layers: compare the output of every operator on one image too.
 
     Raises:
@@ -207,7 +210,7 @@ def verify(
     manifest = packed.manifest
     progress("load the trained model")
     spec, options = subjects.source_of(Path(folder), manifest, against)
-    trained = subjects.open_trained(spec, **options)
+    trained = subjects.open_trained(spec, **options, trust_pickle=trust_pickle)
     shape, dtype = packed.input
     if subjects.input_of(trained.loaded) != packed.input:
         raise UserError("QD0104", f"the build takes {dtype} {list(shape)}, the trained model something else", where=spec)

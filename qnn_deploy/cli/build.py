@@ -15,6 +15,7 @@ from qnn_deploy.cli._console import json_option, note, progress, show, show_json
 @click.option("--emit", default="qdm,onnx,exe", show_default=True, help="Comma-separated formats.")
 @click.option("-o", "--out", type=click.Path(), default="out", show_default=True, help="Directory to write.")
 @click.option("--weights", type=click.Path(), help="State dict for MODEL given as module:function.")
+@click.option("--trust-pickle", is_flag=True, help="Run what the file of --weights names: only where you trust its author.")
 @click.option("--input", "input_spec", metavar="SPEC", help="1x3x32x32:uint8[:zero=Z][:scale=S], where the model does not say.")
 @click.option("--calibrate", metavar="DATA", help="Training data: where the model sums float activations, they become integers by data.")
 @click.option("--activations", default="int16", show_default=True, help="int16 or int8, with --calibrate.")
@@ -30,6 +31,7 @@ def command(
     emit: str,
     out: str,
     weights: str | None,
+    trust_pickle: bool,
     input_spec: str | None,
     calibrate: str | None,
     activations: str,
@@ -51,6 +53,7 @@ def command(
             tuple(filter(None, emit.split(","))),
             None if dry_run else out,
             weights=weights,
+            trust_pickle=trust_pickle,
             input_spec=input_spec,
             calibrate=calibrate,
             activations=activations,

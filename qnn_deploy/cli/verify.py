@@ -17,6 +17,7 @@ from qnn_deploy.errors import Exit
 @click.option("--limit-slow", type=click.IntRange(min=1), help="The same in ONNX Runtime and with this machine's portable kernels.")
 @click.option("--limit-emulated", type=click.IntRange(min=1), default=1000, show_default=True, help="The same by emulator and by ssh.")
 @click.option("--limit-reference", type=click.IntRange(min=1), default=32, show_default=True, help="The same in the numpy reference.")
+@click.option("--trust-pickle", is_flag=True, help="Run what the weights' file of the build names: only where you trust its author.")
 @click.option("--layers", is_flag=True, help="Compare the output of every operator on one image too.")
 @json_option
 def command(
@@ -28,6 +29,7 @@ def command(
     limit_slow: int | None,
     limit_emulated: int,
     limit_reference: int,
+    trust_pickle: bool,
     layers: bool,
     as_json: bool,
 ) -> int:
@@ -46,6 +48,7 @@ def command(
             emulated_limit=limit_emulated,
             reference_limit=limit_reference,
             layers=layers,
+            trust_pickle=trust_pickle,
             progress=stage,
         )
     value = report.to_json()

@@ -76,6 +76,7 @@ def open_trained(
     *,
     weights: str | None = None,
     input_spec: str | None = None,
+    trust_pickle: bool = False,
     calibration: Mapping[str, Any] | None = None,
     logits: bool = False,
 ) -> Trained:
@@ -84,7 +85,7 @@ def open_trained(
     from qnn_deploy.passes.pipeline import lower
     from qnn_deploy.passes.quantise_activations import Calibration
 
-    loaded = load_model(spec, weights=weights, input_spec=input_spec)
+    loaded = load_model(spec, weights=weights, input_spec=input_spec, trust_pickle=trust_pickle)
     known = None if calibration is None else Calibration(calibration["activations"], scales=calibration["scales"])
     return Trained(loaded, lower(loaded.model, calibration=known, logits=logits), oracle_of(loaded))
 

@@ -40,13 +40,14 @@ class LoadedModel:
     input: InputSpec
 
 
-def load_model(spec: str, *, weights: str | Path | None = None, input_spec: str | None = None) -> LoadedModel:
+def load_model(spec: str, *, weights: str | Path | None = None, input_spec: str | None = None, trust_pickle: bool = False) -> LoadedModel:
     """Load the model that ``spec`` names.
 
     Args:
         spec: a checkpoint of ours ``model.pt``; a torch.export archive ``model.pt2``; or ``package.module:factory``, a function without
             arguments (or a module object) in code of the user's own, which is imported and run.
         weights: a state_dict for ``package.module:factory``, read with ``weights_only=True``.
+        trust_pickle: run what ``weights`` names, as a pickle does: a program of somebody who is trusted.
         input_spec: see `input_spec.parse_input_spec`; for modules that start from floats.
 
     Raises:
@@ -63,7 +64,12 @@ def load_model(spec: str, *, weights: str | Path | None = None, input_spec: str 
     if path.suffix == ".pt2":
         return _archive(path, described)
     if factory and not path.exists():
-        return _factory(spec, factory["module"], factory["name"], Path(weights) if weights is not None else None, described)
+        module = _factory(spec, factory["module"], factory["name"])
+        if weights is not None:
+            from qnn_deploy.frontend.torch_export import load_weights
+
+            load_weights(module, Path(weights), trust_pickle)
+        return _module(factory["name"].split(".")[-1], module, described)
     if path.is_file():
         raise UserError("QD0106", f"a file of an unknown kind: {path.suffix or 'no suffix'}", where=spec, help=f"a model is {_KINDS}")
     raise UserError("QD0101", "no such file", where=spec, help=f"a model is {_KINDS}")
@@ -108,7 +114,7 @@ def _archive(path: Path, described: InputSpec | None) -> LoadedModel:
     return LoadedModel(path.stem, model, torch_export.with_input(archive.module, described), described)
 
 
-def _factory(spec: str, module_name: str, name: str, weights: Path | None, described: InputSpec | None) -> LoadedModel:
+def _factory(spec: str, module_name: str, name: str) -> Module:
     _need_torch()
     from qnn_deploy.frontend import torch_export
 
@@ -126,9 +132,7 @@ def _factory(spec: str, module_name: str, name: str, weights: Path | None, descr
         sys.path.remove(here)
     if not torch_export.is_module(module):
         raise UserError("QD0106", f"the factory returns {type(module).__name__}, not a torch.nn.Module", where=spec)
-    if weights is not None:
-        torch_export.load_weights(module, weights)
-    return _module(name.split(".")[-1], module, described)
+    return module
 
 
 def _module(name: str, module: Module, described: InputSpec | None) -> LoadedModel:

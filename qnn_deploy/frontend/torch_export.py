@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import io
 import logging
+import pickle
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -116,8 +117,13 @@ def with_input(module: nn.Module, spec: InputSpec) -> nn.Module:
     return PixelInput(module, spec.zero, spec.scale, 1 + len(spec.shape))
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Load a state_dict (or a dictionary with one under "state_dict" or "model") into ``module``; never runs code from the file.
+_TRUST = "torch.save(model.state_dict(), path) writes tensors only; --trust-pickle runs the file: only where you trust its author"
+
+
+def load_weights(module: nn.Module, path: Path, trust_pickle: bool = False) -> None:
+    """Load a state_dict (or a dictionary with one under "state_dict" or "model") into ``module``.
+
+    Code from the file is never run, unless ``trust_pickle``: then everything that it names is.
 
     Raises:
         UserError: QD0101 where the file cannot be read, QD0102 where it is damaged or belongs to another module.
@@ -128,9 +134,12 @@ def load_weights(module: nn.Module, path: Path) -> None:
         raise UserError("QD0101", f"cannot read the weights: {error.strerror}", where=str(path)) from error
     try:
         with _quiet():
-            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=not trust_pickle)
     except Exception as error:  # torch.load raises anything at all on damaged bytes
         reason = str(error).strip().split("\n")[0] or type(error).__name__
+        if isinstance(error, pickle.UnpicklingError) and "unsupported" in str(error).lower():
+            reason, help = "the file names more than tensors, a program in the form of a pickle", _TRUST
+            raise UserError("QD0102", reason, where=str(path), help=help) from error
         raise UserError("QD0102", f"not a readable state_dict: {reason}", where=str(path)) from error
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):

@@ -39,6 +39,13 @@ def test_names_of_artefacts(path: object, tmp_path: Path) -> None:
     assert caught.value.code == "QD0107"
 
 
+def test_totals_that_are_missing(tmp_path: Path) -> None:
+    tree = good_manifest()
+    del tree["totals"]["arena_lower_bound"]
+    with pytest.raises(UserError, match="not a manifest"):
+        read_build(tmp_path, manifest.write_json(tree))
+
+
 def test_a_link_out_of_the_build(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
