@@ -55,8 +55,11 @@ def build(models: list[str], setting: Setting, folder: Path) -> Path:
         for part in ("qnn_deploy", "runtime", "models"):
             shutil.copytree(ROOT / part, project / part, ignore=shutil.ignore_patterns("__pycache__", "corpus"))
     threads = str(setting.threads)
+    # zig's own libraries, minutes to make, may come from its usual cache.
+    zig = os.environ.get("ZIG_GLOBAL_CACHE_DIR") or str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zig")
     environment = {
         **os.environ,
+        "ZIG_GLOBAL_CACHE_DIR": zig,
         "PYTHONPATH": str(project),
         "PYTHONHASHSEED": str(setting.seed),
         "XDG_CACHE_HOME": str(project / f"cache{setting.seed}"),
