@@ -22,7 +22,7 @@ FUZZ = ROOT / "runtime" / "fuzz"
 BUILD = ROOT / "build" / "fuzz"
 _STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wcast-align", "-Wvla", "-Werror", "-O1", "-g", "-ffp-contract=off"]
 _SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-# Noting the operands of every comparison takes three quarters of the time, in the checksum alone; the mutator finds its numbers in the file.
+# Noting the operands of every comparison takes three quarters of the time; the mutator finds its numbers in the file.
 _EDGES_ONLY = "-fno-sanitize-coverage=trace-cmp"
 # Freed blocks are kept for 16 MB, not 256: fresh pages for every execution took as long as the rest of it.
 _ENVIRONMENT = {"ASAN_OPTIONS": "quarantine_size_mb=16"}
