@@ -40,11 +40,11 @@ SETTINGS = (
 _BUILD = """
 import json, os, sys, torch
 from qnn_deploy import api
-umask, threads, *models = json.loads(sys.argv[1])
+out, umask, threads, *models = json.loads(sys.argv[1])
 os.umask(umask)
 torch.set_num_threads(threads)
 for name in models:
-    api.build(f"models/{name}/model.pt", ("host",), ("qdm", "onnx", "exe"), f"out/{name}")
+    api.build(f"models/{name}/model.pt", ("host",), ("qdm", "onnx", "exe"), f"{out}/{name}")
 """
 
 
@@ -65,9 +65,10 @@ def build(models: list[str], setting: Setting, folder: Path) -> Path:
         "XDG_CACHE_HOME": str(project / f"cache{setting.seed}"),
         "OMP_NUM_THREADS": threads,
     }
-    argument = json.dumps([setting.umask, setting.threads, *models])
+    out = f"out{setting.seed}"
+    argument = json.dumps([out, setting.umask, setting.threads, *models])
     subprocess.run([sys.executable, "-c", _BUILD, argument], cwd=project, env=environment, check=True)
-    return (project / "out").rename(folder / f"out{setting.seed}")
+    return project / out
 
 
 def differences(first: Path, other: Path, umask: int) -> list[str]:

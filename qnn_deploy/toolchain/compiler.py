@@ -22,7 +22,7 @@ from qnn_deploy.targets import Target
 
 PROGRAMS = ("qd_run", "qd_bench")
 # No contraction to fma: exactness (design section 2). zig adds UBSan traps unless told not to.
-FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-sanitize=undefined")
+FLAGS: tuple[str, ...] = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-sanitize=undefined")
 # A tenth of the program: tables for exceptions, which C has not, and functions that nothing calls.
 FLAGS += ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections")
 _ELF_MACHINES = {22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
