@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from qnn_deploy.errors import CompileErrors, QnnDeployError, UserError
 from qnn_deploy.ir.edit import location
 from qnn_deploy.ir.program import (
-    NO_STEPS,
     WEIGHT_BITS,
     Conv,
     DType,
@@ -32,7 +31,7 @@ from qnn_deploy.plan.islands import ISLANDS, island
 from qnn_deploy.plan.pack import pack_channel_mask, pack_weights
 from qnn_deploy.plan.planes import most_terms, ternary_maps, weights_form
 from qnn_deploy.plan.transposed import kernel_of, phases
-from qnn_deploy.plan.workspace import View, Workspace, dtype_of
+from qnn_deploy.plan.workspace import Packed, Tail, View, Workspace, dtype_of
 
 _SIMPLE = {
     "Sign": Opcode.SIGN,
@@ -55,19 +54,6 @@ _WIDER = (DType.BITS, DType.TRITS, DType.I8, DType.I16, DType.I32)
 _MOST_INPUTS = 4
 _BITS = ("Threshold", "Sign", "BipolarMaxPool")
 _ELEMENTWISE = (Opcode.SIGN, Opcode.QUANTIZE)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Tail:
-    """Epilogue of a convolution: its fields in `Op`, its constants and the type of its output; ``low``: the lowest level."""
-
-    epilogue: Epilogue
-    dtype: DType
-    slots: list[tuple[Slot, int]]
-    steps: Step = NO_STEPS
-    floats: tuple[float, float] = (0.0, 0.0)
-    second: int | None = None
-    low: int = 0
 
 
 def plan(model: ir.Model) -> Program:
@@ -152,10 +138,11 @@ class _Planner(Workspace):
     def _conv(self, item: Group) -> None:
         x = self.input(item.head, 0, allow_zero=True)
         weights, window = self._weights(item.head, x)
+        packed = self._pack(item.head, x, weights)
         tail = self._tail(item, x)
         view = self.new_view(item.tail.outputs[0], tail.dtype)
         self.views[item.tail.outputs[0]] = view
-        self._append_conv(item.head, item.head.name or "", x, weights, window, tail, view.buffer)
+        self._append_conv(item.head, item.head.name or "", x, weights, window, tail, view.buffer, packed)
 
     def _transposed(self, item: Group) -> None:
         """Its phases, each an ordinary convolution with the whole epilogue, and what interleaves them."""
@@ -176,7 +163,8 @@ class _Planner(Workspace):
                 window = Conv((len(row.taps), len(column.taps)), padding=(row.before, column.before, row.behind, column.behind))
                 part = self.new_buffer(tail.dtype, row.size, column.size, view.channels)
                 name = f"{node.name}.{y}.{z}" if len(rows) * len(columns) > 1 else node.name or ""
-                self._append_conv(node, name, x, _nhwc(kernel), window, tail, part)
+                packed = self._pack(node, x, _nhwc(kernel))
+                self._append_conv(node, name, x, _nhwc(kernel), window, tail, part, packed)
                 parts.append(part)
         block = len(rows), len(columns)
         if len(parts) > _MOST_INPUTS:
@@ -191,39 +179,47 @@ class _Planner(Workspace):
     def _interleave(self, name: str, parts: list[int], output: int, block: tuple[int, int]) -> None:
         self.append(Op(Opcode.INTERLEAVE, name, tuple(parts), output, Conv(block, (0, 0))))
 
-    def _tail(self, item: Group, x: View) -> _Tail:
+    def _tail(self, item: Group, x: View) -> Tail:
         """What the nodes behind a convolution make of its accumulators."""
         node, tail = item.head, item.tail
         if tail.op_type == "Threshold":
             slots = [(Slot.THRESHOLDS, self.add_constant(_constant(tail, 1).astype(np.int32)))]
-            return _Tail(Epilogue.THRESHOLD, DType.BITS, slots)
+            return Tail(Epilogue.THRESHOLD, DType.BITS, slots)
         if tail.op_type == "MultiThreshold":
             slots = [(Slot.THRESHOLDS, self.add_constant(_constant(tail, 1).astype(np.int32).reshape(-1)))]
-            return _Tail(Epilogue.LEVELS, self._levels_type(tail), slots, low=tail.attributes["low"].as_int())
+            return Tail(Epilogue.LEVELS, self._levels_type(tail), slots, low=tail.attributes["low"].as_int())
         if len(item.nodes) > 1 and not self._is_output_cast(item.nodes[1:]):
             steps, slots, floats, second = self._steps(item.nodes[1:], node.outputs[0])
-            return _Tail(Epilogue.STREAM, DType.F32, slots, steps, floats, second)
-        return _Tail(Epilogue.ACCUMULATORS, DType.I32, [])
+            return Tail(Epilogue.STREAM, DType.F32, slots, steps, floats, second)
+        return Tail(Epilogue.ACCUMULATORS, DType.I32, [])
 
-    def _append_conv(self, node: ir.Node, name: str, x: View, weights: NDArray[np.int8], window: Conv, tail: _Tail, output: int) -> None:
-        """One CONV of ``weights`` [O, taps, C / groups] over x, with the epilogue ``tail``, into the buffer ``output``."""
-        out, taps, channels = weights.shape
+    def _pack(self, node: ir.Node, x: View, weights: NDArray[np.int8]) -> Packed:
+        """The weights of a convolution, and zero points, as constants."""
+        _, taps, channels = weights.shape
         groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
         kind = weights_form(weights, x.dtype, groups)
         terms, most = taps * channels, most_terms(kind, x.dtype)
         self._bound(node, terms <= most, f"{terms} terms of {WEIGHT_BITS[kind]}-bit weights may leave the accumulator; at most {most}")
-        packed, patch = pack_weights(weights, kind, x.dtype, groups)
-        slots = [(Slot.WEIGHTS, self.add_constant(packed))]
+        data, patch = pack_weights(weights, kind, x.dtype, groups)
+        slots = [(Slot.WEIGHTS, self.add_constant(data))]
         if x.dtype == DType.U8:
             zero = x.zero if x.zero is not None else np.zeros(x.channels, np.int16)
             slots.append((Slot.ZERO, self.add_constant(zero)))
+        return Packed(kind, patch, slots)
+
+    def _append_conv(
+        self, node: ir.Node, name: str, x: View, weights: NDArray[np.int8], window: Conv, tail: Tail, output: int, packed: Packed
+    ) -> None:
+        """One CONV of ``weights`` [O, taps, C / groups] over x, with the epilogue ``tail``, into the buffer ``output``."""
+        out, taps, channels = weights.shape
+        groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
         result = self.buffers[output]
         self.append(
             Op(
                 Opcode.CONV, name, (x.buffer, *([] if tail.second is None else [tail.second])), output, window,
-                tail.epilogue, kind, tail.steps, (*slots, *tail.slots), tail.floats,
+                tail.epilogue, packed.kind, tail.steps, (*packed.slots, *tail.slots), tail.floats,
                 groups=groups, ints=(x.fill if any(x.pads) else 0, tail.low),
-                scratch_bytes=4 * align(patch) + 16 * (align(out, 32) + (32 if groups > 1 else 0)),
+                scratch_bytes=4 * align(packed.patch) + 16 * (align(out, 32) + (32 if groups > 1 else 0)),
                 macs=taps * channels * out * result.height * result.width,
                 weight_bits=WEIGHT_BITS[smallest_weights(weights)], parameters=weights.size,
             )

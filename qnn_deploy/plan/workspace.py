@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qnn_deploy.errors import UserError
 from qnn_deploy.ir.edit import location
-from qnn_deploy.ir.program import Buffer, DType, Op, Opcode
+from qnn_deploy.ir.program import NO_STEPS, Buffer, DType, Epilogue, Op, Opcode, Slot, Step, Weights
 
 _DTYPES = {"UINT8": DType.U8, "INT8": DType.I8, "INT16": DType.I16, "INT32": DType.I32, "FLOAT": DType.F32}
 
@@ -35,6 +35,28 @@ class View:
     flattened: bool = False
     pads: tuple[int, ...] = ()
     fill: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Tail:
+    """Epilogue of a convolution: its fields in `Op`, its constants and the type of its output; ``low``: the lowest level."""
+
+    epilogue: Epilogue
+    dtype: DType
+    slots: list[tuple[Slot, int]]
+    steps: Step = NO_STEPS
+    floats: tuple[float, float] = (0.0, 0.0)
+    second: int | None = None
+    low: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """Weights of a convolution: their form, the bytes of a patch, their constants."""
+
+    kind: Weights
+    patch: int
+    slots: list[tuple[Slot, int]]
 
 
 def dtype_of(value: ir.Value) -> DType:
