@@ -75,11 +75,53 @@ class Builder:
                 window = f"kernel_shape = {kernel}, strides = {strides}, pads = {pads}, dilations = [1, 1], group = 1"
                 weights = self.constant(self.integers(x, (out, channels, *kernel), largest))
                 return self.add(f"Conv<{window}>", f"{x.name}, {weights}", shape, "acc")
-        if len(x.shape) == 3 and (x.kind == "int" or (x.kind == "bits" and not self.packed)) and self.choose(True, False):
+        if len(x.shape) == 3 and self.choose(True, False, False):
+            return self.transpose(x, largest)
+        if len(x.shape) == 3 and x.kind in ("int", "bits") and self.choose(True, False):
             return self.add("qnn_deploy.SumPool<to = 1>", x.name, (x.shape[0],), "acc")
         x = self.flatten(x)
         out = self.choose(1, 2, 5)
         return self.add("Gemm<transB = 1>", f"{x.name}, {self.constant(self.integers(x, (out, x.shape[0]), largest))}", (out,), "acc")
+
+    def transpose(self, x: Value, largest: int) -> Value:
+        """A transposed convolution."""
+        out, kernel, strides = self.choose(1, 2, 9), [self.choose(1, 2, 3), self.choose(1, 2, 4)], [self.choose(1, 2, 3), self.choose(1, 2)]
+        more = [int(self.random.integers(0, stride)) for stride in strides]
+        full = [(int(side) - 1) * s + k + m for side, s, k, m in zip(x.shape[1:], strides, kernel, more, strict=True)]
+        pads = [int(self.random.integers(0, min(k, (side + 1) // 2))) for k, side in zip(kernel * 2, full * 2, strict=True)]
+        shape = (out, *(side - pads[i] - pads[i + 2] for i, side in enumerate(full)))
+        window = f"strides = {strides}, pads = {pads}, output_padding = {more}, group = 1, to = 1"
+        weights = self.constant(self.integers(x, (out, x.shape[0], *kernel), largest))
+        return self.add(f"qnn_deploy.ConvTranspose<{window}>", f"{x.name}, {weights}", shape, "acc")
+
+    def move(self, x: Value) -> Value:
+        """Channels and pixels in any other order: mostly what people write, at times whatever a Rearrange can say."""
+        channels, *sides = (*x.shape, 1, 1)[:3]
+        block, strides = (
+            ((1, 1), (1, 1)) if len(x.shape) == 1 else self.choose(((1, 1), (1, 1)), ((2, 2), (1, 1)), ((1, 2), (1, 1)), ((1, 1), (2, 1)))
+        )
+        large = [side // s * b for side, s, b in zip(sides, strides, block, strict=True)]
+        if min(large) < 1:
+            return x
+        places, sources = block[0] * block[1], strides[0] * strides[1] * channels
+        index = np.broadcast_to(self.random.permutation(sources), (places, sources))
+        if self.choose(True, False):
+            index = self.random.integers(0, sources, (places, self.choose(1, 3, channels, 9)))
+        size = [side if self.choose(True, True, False) else int(self.random.integers(1, side + 1)) for side in large]
+        offset = [int(self.random.integers(0, side - kept + 1)) for side, kept in zip(large, size, strict=True)]
+        name = f"k{len(self.constants)}"
+        self.constants[name] = np.ascontiguousarray(index, np.int32)
+        attributes = f"block = {list(block)}, strides = {list(strides)}, offset = {offset}, size = {size}"
+        shape = (index.shape[1], *size)[: len(x.shape)]
+        return self.add(f"qnn_deploy.Rearrange<{attributes}>", f"{x.name}, {name}", shape, x.kind)
+
+    def beside(self, x: Value) -> Value:
+        """Integers beside others of the same map, up to six of them."""
+        alike = [value for value in self.values if value.kind in ("bits", "int") and value.shape[1:] == x.shape[1:]]
+        parts = [x, *(self.choose(*alike) for _ in range(self.choose(1, 1, 5)))]
+        kind = "bits" if all(part.kind == "bits" for part in parts) else "int"
+        shape = (sum(part.shape[0] for part in parts), *x.shape[1:])
+        return self.add("Concat<axis = 1>", ", ".join(part.name for part in parts), shape, kind)
 
     def integers(self, x: Value, shape: tuple[int, ...], largest: int) -> np.ndarray:
         if self.packed and x.kind == "bits":
@@ -95,15 +137,20 @@ class Builder:
         if len(x.shape) == 1:
             return x
         kernel = [min(int(side), self.choose(1, 2)) for side in x.shape[1:]]
-        strides = [self.choose(1, 2), self.choose(1, 2)]
-        shape = (x.shape[0], *((side - k) // stride + 1 for side, k, stride in zip(x.shape[1:], kernel, strides, strict=True)))
-        window = f"kernel_shape = {kernel}, strides = {strides}, pads = [0, 0, 0, 0], dilations = [1, 1], ceil_mode = 0"
+        strides, pads = [self.choose(1, 2), self.choose(1, 2)], [0, 0, 0, 0]
+        if self.choose(True, False):
+            pads = [int(self.random.integers(0, k)) for k in kernel * 2]
+        sides = [side + pads[i] + pads[i + 2] for i, side in enumerate(x.shape[1:])]
+        shape = (x.shape[0], *((side - k) // stride + 1 for side, k, stride in zip(sides, kernel, strides, strict=True)))
+        window = f"kernel_shape = {kernel}, strides = {strides}, pads = {pads}, dilations = [1, 1], ceil_mode = 0"
         return self.add(f"MaxPool<{window}>", x.name, shape, x.kind)
 
     def step(self, x: Value) -> Value:
         """One elementwise step of an accumulator or a stream."""
         channels = x.shape[0]
-        kind = self.choose("bn", "bn", "scale", "bias", "relu", "prelu", "clip", "pool", "pool", "add", "concat")
+        kind = self.choose("bn", "bn", "scale", "bias", "relu", "prelu", "clip", "pool", "pool", "add", "concat", "move")
+        if kind == "move":
+            return self.move(x)
         if kind == "bn":
             gamma, beta = self.random.normal(0, 1, channels), self.random.normal(0, 1, channels)
             gamma[self.random.random(channels) < 0.15] = 0
@@ -158,17 +205,17 @@ def networks(draw: Any, packed: bool = False) -> tuple[ir.Model, np.ndarray]:
     build.constants["zero"] = zero.astype(np.int16)
     x = build.add("qnn_deploy.SubtractZero<to = 1>", "x, zero", shape, "pixels")
     for _ in range(build.choose(1, 2, 3)):
-        if x.kind in ("int", "bits") and build.choose(True, False, False):
-            x = build.max_pool(x)
+        if x.kind in ("int", "bits"):
+            x = build.choose(lambda x: x, build.max_pool, build.move, build.beside)(x)
         x = build.reduce(x)
         for _ in range(build.choose(0, 1, 2, 3)):
             x = build.step(x)
         x = build.activate(x)
-    x = build.reduce(build.flatten(x))
+    x = build.reduce(x if build.choose(True, False, False) else build.flatten(x))
     for _ in range(build.choose(0, 1, 2)):
         x = build.step(x)
     body = "\n ".join(build.lines)
-    head = f"net ({dtype}[N, {', '.join(map(str, shape))}] x) => (float[N, {x.shape[0]}] {x.name})"
+    head = f"net ({dtype}[N, {', '.join(map(str, shape))}] x) => (float[N, {', '.join(map(str, x.shape))}] {x.name})"
     model = l1(f"{head} {{\n {body}\n}}", build.constants)
     images = build.random.integers(limits.min, limits.max + 1, (12, *shape))
     images[0], images[1] = limits.min, limits.max

@@ -14,7 +14,8 @@ HEADER = '<ir_version: 10, opset_import: ["" : 20, "qnn_deploy" : 1]>\n'
 def l1(text: str, constants: dict[str, np.ndarray]) -> ir.Model:
     """Parse ``text`` (constants are free names), bind the constants, name the nodes after their outputs and check the level."""
     declared = ", ".join(
-        f"{ {'float32': 'float', 'int16': 'int16'}[array.dtype.name] }{list(array.shape) or ''} {name}" for name, array in constants.items()
+        f"{ {'float32': 'float', 'int16': 'int16', 'int32': 'int32'}[array.dtype.name] }{list(array.shape) or ''} {name}"
+        for name, array in constants.items()
     )
     head, _, body = text.partition("{")
     head = head.replace(") =>", f", {declared}) =>")
