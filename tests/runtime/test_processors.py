@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -24,27 +26,38 @@ from tests.nn._networks import PRELU, SMALL, network, pixels  # noqa: E402
 # No row of the table, for nobody deploys there: it is here because its bytes are the other way round.
 BIG_ENDIAN = Target("s390x", "big-endian", "s390x-linux-musl", mcpu="baseline", runner="qemu-s390x")
 FOREIGN = [*(target for target in all_targets() if target.runner and not target.native), BIG_ENDIAN]
-TERNARY = {"channels": [9, 24], "dense": [40], "size": 16, "padding": 1, "weights": "fixed-threshold", "activations": "ternary"}
-NETWORKS: dict[str, dict[str, object]] = {"digits-cnn": SMALL["digits-cnn"], "binary-resnet": PRELU, "cnv": TERNARY}
+CNV: dict[str, object] = {"channels": [9, 24], "dense": [40], "size": 16, "padding": 1}
+# Architecture and arguments: integers only, real-valued streams, ternary digits, and weights and activations of more bits.
+NETWORKS: dict[str, tuple[str, dict[str, object]]] = {
+    "binary": ("digits-cnn", SMALL["digits-cnn"]),
+    "stream": ("binary-resnet", PRELU),
+    "ternary": ("cnv", {**CNV, "weights": "fixed-threshold", "activations": "ternary"}),
+    "2 and 4 bits": ("cnv", {**CNV, "weights": {"name": "int", "bits": 2}, "activations": {"name": "lsq", "bits": 4, "step": 0.37}}),
+    "ternary, int16": ("cnv", {**CNV, "channels": [9, 12], "weights": "twn", "activations": "int16"}),
+    "int8": ("resnet", {"blocks": 1, "channels": [8, 16], "weights": "int8", "activations": "int8"}),
+}
 
 
-def packed(name: str, folder: Path) -> tuple[bytes, np.ndarray, np.ndarray]:
-    """(the file, images, torch's logits) of a small network: integers only, with streams and PReLU, or ternary."""
-    latent = network(name, 0, NETWORKS[name])
+@functools.cache
+def packed(name: str) -> tuple[bytes, np.ndarray, np.ndarray]:
+    """(the file, images, torch's logits) of a small network."""
+    architecture, arguments = NETWORKS[name]
+    latent = network(architecture, 0, arguments)
     images = pixels(latent, 6, 0)
     with torch.no_grad():
         logits = latent(images).numpy().astype(np.float32)
-    checkpoint.save(folder / "model.pt", fold(latent), name, NETWORKS[name], {})
-    return encode(plan(lower(load_model(str(folder / "model.pt")).model).model)), images.numpy(), logits
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint.save(Path(folder) / "model.pt", fold(latent), architecture, arguments, {})
+        return encode(plan(lower(load_model(f"{folder}/model.pt").model).model)), images.numpy(), logits
 
 
 @pytest.mark.parametrize("name", list(NETWORKS))
 @pytest.mark.parametrize("target", FOREIGN, ids=lambda target: target.name)
-def test_same_bits_on(target: Target, name: str, tmp_path: Path) -> None:
+def test_same_bits_on(target: Target, name: str) -> None:
     emulator = find_emulator(target.runner)
     if emulator is None:
         pytest.skip(f"{target.runner} not found")
-    model, images, expected = packed(name, tmp_path)
+    model, images, expected = packed(name)
     host = predict_qdm(LocalRunner("host"), build_program("qd_run", find_target("host")), model, "ref")(images)
     assert host.tobytes() == expected.tobytes()
     program = build_program("qd_run", target)
