@@ -147,7 +147,7 @@ class Refused(nn.Module):
         x = self.prelu(x)  # prelu
         x = torch.where(x > 0, 1.0, -1.0)  # other sign
         x = x / 3  # divided
-        x = F.avg_pool2d(x, 2)  # averaged
+        x = F.avg_pool2d(x, 3)  # averaged
         return F.softmax(x.flatten(1), 1)  # softmax
 
 
