@@ -13,7 +13,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from environment import ROOT, enter
 
@@ -21,6 +22,7 @@ _COUNTS = re.compile(r"(\d+) (passed|failed|error|errors|skipped)\b")
 _ZIG = f"{shlex.quote(sys.executable)} -m ziglang cc"
 # (name, triple, CPU, emulator) of what no target stands for: a big-endian machine.
 _BIG_ENDIAN = ("s390x", "s390x-linux-musl", "baseline", "qemu-s390x")
+PYTHON_STEPS = 3  # ruff, mypy, pytest
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 
 
@@ -55,9 +57,9 @@ def foreign_targets() -> Iterator[tuple[str, str, str, str]]:
             yield target.name, target.triple, target.mcpu, target.runner
 
 
-def run(name: str, command: list[str], environment: dict[str, str] | None = None) -> tuple[int, int, str]:
-    """Run one step, its output going through; (passed, failed, one line of summary)."""
-    print(f"\n=== {name}: {shlex.join(command)}", flush=True)
+def run(name: str, command: list[str], environment: dict[str, str] | None, show: Callable[[str], None]) -> tuple[int, int, str]:
+    """Run one step, its output line by line to ``show``; (passed, failed, one line of summary)."""
+    show(f"\n=== {name}: {shlex.join(command)}\n")
     start = time.monotonic()
     process = subprocess.Popen(
         command,
@@ -71,7 +73,7 @@ def run(name: str, command: list[str], environment: dict[str, str] | None = None
     assert process.stdout is not None
     counts = {"passed": 0, "failed": 0}
     for line in process.stdout:
-        print(line, end="", flush=True)
+        show(line)
         words = _COUNTS.findall(line)
         if {word for _, word in words} & {"passed", "failed"}:
             # The last such line is the closing one.
@@ -126,8 +128,14 @@ def main() -> int:
             steps.append((f"faults, {what[0]}", [python, "tools/faults.py", *what], None))
     passed = failed = 0
     lines = []
-    for name, command, step_environment in steps:
-        ok, bad, line = run(name, command, step_environment)
+    # Python's suites use one core; the rest goes beside them, its output kept until they are done.
+    kept: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(lambda: [run(*step, kept.append) for step in steps[PYTHON_STEPS:]])
+        results = [run(*step, lambda line: print(line, end="", flush=True)) for step in steps[:PYTHON_STEPS]]
+        results += beside.result()
+    print("".join(kept))
+    for (name, _, _), (ok, bad, line) in zip(steps, results, strict=True):
         # A build of the C suites makes millions of checks; it counts as one test.
         passed, failed = (passed + (bad == 0), failed + (bad > 0)) if name.startswith("C,") else (passed + ok, failed + bad)
         lines.append(line)
