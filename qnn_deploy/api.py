@@ -180,6 +180,7 @@ def verify(
     runners: Sequence[str] = (),
     limit: int | None = None,
     slow_limit: int | None = None,
+    onnx_limit: int | None = None,
     emulated_limit: int | None = 1000,
     reference_limit: int = 32,
     layers: bool = False,
@@ -195,8 +196,9 @@ def verify(
         against: the trained model; default: the one that was built.
         data: a data specification; default: the data set that has such images, where it is there.
         runners: ``host``, ``qemu``, ``ssh:HOST``; default: this machine and every target's own.
-        limit: at most so many images of the data; ``slow_limit`` on ONNX Runtime and with the portable kernels of this machine;
-            ``emulated_limit`` under an emulator and on a board; ``reference_limit`` in numpy. None: all.
+        limit: at most so many images of the data; ``slow_limit`` on ONNX Runtime (unless there is an ``onnx_limit``) and
+            with the portable kernels of this machine; ``emulated_limit`` under an emulator and on a board; ``reference_limit`` in
+            numpy. None: all.
         trust_pickle: see `frontend.load_model`.
         layers: compare the output of every operator on one image too.
 
@@ -218,7 +220,8 @@ def verify(
     generated = inputs.generate(trained.lowered.model, shape, dtype)
     targets = [find_target(name) for name in packed.programs] or [find_target("host")]
     onnx = next((Path(folder) / row["path"] for row in (manifest or {"artefacts": []})["artefacts"] if row["kind"] == "onnx"), None)
-    backends = subjects.chain_backends(trained, onnx.read_bytes() if onnx else None, reference_limit=reference_limit, onnx_limit=slow_limit)
+    content, onnx_limit = onnx.read_bytes() if onnx else None, onnx_limit or slow_limit
+    backends = subjects.chain_backends(trained, content, reference_limit=reference_limit, onnx_limit=onnx_limit)
     runtime = subjects.packed_backends(packed, targets, runners, trained=trained, slow_limit=slow_limit, emulated_limit=emulated_limit)
     return parity.compare(
         trained.oracle,

@@ -15,6 +15,7 @@ from qnn_deploy.errors import Exit
 @click.option("--runner", "runners", metavar="R", help="host, qemu, ssh:HOST, comma-separated. Default: host and each target's own.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many images of the data.")
 @click.option("--limit-slow", type=click.IntRange(min=1), help="The same in ONNX Runtime and with this machine's portable kernels.")
+@click.option("--limit-onnx", type=click.IntRange(min=1), help="The same in ONNX Runtime, in place of --limit-slow.")
 @click.option("--limit-emulated", type=click.IntRange(min=1), default=1000, show_default=True, help="The same by emulator and by ssh.")
 @click.option("--limit-reference", type=click.IntRange(min=1), default=32, show_default=True, help="The same in the numpy reference.")
 @click.option("--trust-pickle", is_flag=True, help="Run what the weights' file of the build names: only where you trust its author.")
@@ -27,6 +28,7 @@ def command(
     runners: str | None,
     limit: int | None,
     limit_slow: int | None,
+    limit_onnx: int | None,
     limit_emulated: int,
     limit_reference: int,
     trust_pickle: bool,
@@ -45,6 +47,7 @@ def command(
             runners=tuple(filter(None, (runners or "").split(","))),
             limit=limit,
             slow_limit=limit_slow,
+            onnx_limit=limit_onnx,
             emulated_limit=limit_emulated,
             reference_limit=limit_reference,
             layers=layers,
