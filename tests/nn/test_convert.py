@@ -63,14 +63,17 @@ def trained(conversion: Conversion) -> nn.Module:
     """A converted `PlainResNet` behind two epochs on the digits, in ``eval()``."""
     torch.manual_seed(0)
     model = convert(PlainResNet(), conversion)
-    optimizer = torch.optim.Adam(model.parameters(), 4e-3)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     pixels, labels = map(torch.from_numpy, digits("train"))
     calibrate(model, [pixels[:64]])
-    for _ in range(2):
-        for batch in torch.randperm(len(pixels)).split(24):
-            optimizer.zero_grad()
-            F.cross_entropy(model(pixels[batch]), labels[batch]).backward()
-            optimizer.step()
+    batches = [batch for _ in range(2) for batch in torch.randperm(len(pixels)).split(24)]
+    # Falling to 0: without that, what two epochs arrive at depends on how the machine rounds.
+    falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, len(batches))
+    for batch in batches:
+        optimizer.zero_grad()
+        F.cross_entropy(model(pixels[batch]), labels[batch]).backward()
+        optimizer.step()
+        falling.step()
     return model.eval()
 
 
@@ -87,7 +90,7 @@ def test_a_plain_resnet_converts_trains_and_deploys(conversion: Conversion, tmp_
     api.build("plain_resnet:MODEL", ("host",), ("qdm", "onnx", "exe"), tmp_path / "out")
     report = api.verify(tmp_path / "out", data="plain_resnet:digits", against="plain_resnet:MODEL", reference_limit=8)
     assert report.ok and report.trained["images"] == 449
-    assert report.trained["correct"] > 90  # twice what guessing gives: two epochs are not many
+    assert report.trained["correct"] > 135  # three times what guessing gives: two epochs are not many
     assert {row["correct"] for row in report.rows if row.get("images") == 449} == {report.trained["correct"]}
 
 
