@@ -46,7 +46,8 @@ def profile(folder: Path) -> dict:
     Raises:
         subprocess.CalledProcessError: where the compiler or the test fails; its message has been printed.
     """
-    sources = [RUNTIME / "tests" / "test_verify.c", SOURCE / "qd_cpu.c", *(path for path in measured() if path.suffix == ".c")]
+    sources = [RUNTIME / "tests" / "test_verify.c", *(SOURCE / name for name in ("qd_cpu.c", "qd_crc_x86.c"))]
+    sources += [path for path in measured() if path.suffix == ".c"]
     includes = [f"-I{RUNTIME / name}" for name in ("include", "src", "tests")]
     flags = ["-std=c11", "-O1", "-w", "-fprofile-instr-generate", "-fcoverage-mapping"]
     program, raw, data = (str(folder / name) for name in ("test", "raw", "data"))

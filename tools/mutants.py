@@ -49,6 +49,9 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "if",
         "shape->bits == 1 && spare == 0 && used_lanes >= shape->lanes -> 0",
     ): "a short cut past weights that have no spare bits",
+    ("qd_verify_conv.c", "pairs_are_clean", "bound", "(b % shape->blocks + 1) * 8 < shape->out"): "the short cut is taken less often",
+    ("qd_verify_conv.c", "pairs_are_clean", "bound", "k + 2 < shape->k"): "the same",
+    ("qd_verify_conv.c", "pairs_are_clean", "if", "full && shape->bits != 2 && k + 2 <= shape->k -> 0"): "it is never taken",
     ("qd_verify_conv.c", "lanes_are_clean", "bound", "used_lanes > shape->lanes"): "the same, taken less often",
     ("qd_verify_conv.c", "levels_fit", "bound", "low > most"): "there is at least one threshold: the same line refuses",
     (
