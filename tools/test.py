@@ -57,7 +57,14 @@ def foreign_targets() -> Iterator[tuple[str, str, str, str]]:
             yield target.name, target.triple, target.mcpu, target.runner
 
 
-def run(name: str, command: list[str], environment: dict[str, str] | None, show: Callable[[str], None]) -> tuple[int, int, str]:
+def show_now(line: str) -> None:
+    """Print a line of a step's output."""
+    print(line, end="", flush=True)
+
+
+def run(
+    name: str, command: list[str], environment: dict[str, str] | None = None, show: Callable[[str], None] = show_now
+) -> tuple[int, int, str]:
     """Run one step, its output line by line to ``show``; (passed, failed, one line of summary)."""
     show(f"\n=== {name}: {shlex.join(command)}\n")
     start = time.monotonic()
@@ -132,7 +139,7 @@ def main() -> int:
     kept: list[str] = []
     with ThreadPoolExecutor(1) as pool:
         beside = pool.submit(lambda: [run(*step, kept.append) for step in steps[PYTHON_STEPS:]])
-        results = [run(*step, lambda line: print(line, end="", flush=True)) for step in steps[:PYTHON_STEPS]]
+        results = [run(*step) for step in steps[:PYTHON_STEPS]]
         results += beside.result()
     print("".join(kept))
     for (name, _, _), (ok, bad, line) in zip(steps, results, strict=True):
