@@ -135,13 +135,14 @@ def main() -> int:
             steps.append((f"faults, {what[0]}", [python, "tools/faults.py", *what], None))
     passed = failed = 0
     lines = []
-    # Python's suites use one core; the rest goes beside them, its output kept until they are done.
-    kept: list[str] = []
-    with ThreadPoolExecutor(1) as pool:
-        beside = pool.submit(lambda: [run(*step, kept.append) for step in steps[PYTHON_STEPS:]])
-        results = [run(*step) for step in steps[:PYTHON_STEPS]]
-        results += beside.result()
-    print("".join(kept))
+    # Two lanes: Python's suites in order, their output as it comes; the next of the other steps in whichever lane is free, its output kept
+    # until all are done.
+    kept: list[list[str]] = [[] for _ in steps]
+    with ThreadPoolExecutor(2) as pool:
+        suites = pool.submit(lambda: [run(*step) for step in steps[:PYTHON_STEPS]])
+        others = [pool.submit(run, *step, output.append) for step, output in zip(steps[PYTHON_STEPS:], kept[PYTHON_STEPS:], strict=True)]
+        results = [*suites.result(), *(other.result() for other in others)]
+    print("".join(line for output in kept for line in output))
     for (name, _, _), (ok, bad, line) in zip(steps, results, strict=True):
         # A build of the C suites makes millions of checks; it counts as one test.
         passed, failed = (passed + (bad == 0), failed + (bad > 0)) if name.startswith("C,") else (passed + ok, failed + bad)
