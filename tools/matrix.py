@@ -60,8 +60,14 @@ def table(cells: dict[str, dict[str, dict[str, Any]]], precisions: list[str], ab
     inputs = sum(result["inputs"] * len(result["bits"]) for result in ran)
     lines += ["", f"{len(ran)} cells run, {len(done) - len(ran)} refused by name; {inputs:,} comparisons of a network's logits in all."]
     if ran:
-        worst = max(result["arena"] / result["lower_bound"] for result in ran)
-        lines += [f"Arena peak over the lower bound (the largest sum of tensors alive at one step): at most {worst:.3f}."]
+        ratios = {
+            f"{network} {precision}": result["arena"] / result["lower_bound"]
+            for network, row in cells.items()
+            for precision, result in row.items()
+            if "bits" in result
+        }
+        worst = max(ratios, key=lambda name: ratios[name])
+        lines += [f"Arena peak over the lower bound (the largest sum of tensors alive at one step): at most {ratios[worst]:.3f} ({worst})."]
     lines += [f"* {reason}: {', '.join(places)}" for reason, places in reasons.items()]
     return "\n".join(lines) + "\n"
 
