@@ -274,6 +274,7 @@ def bench(
     runs: int = 30,
     warmup: int = 3,
     peers: bool = False,
+    trust_pickle: bool = False,
     progress: Progress = _silent,
 ) -> dict[str, Any]:
     """Median and 95th percentile of an inference, per kernel family: ``{"rows": [...]}``.
@@ -282,6 +283,7 @@ def bench(
         kernels: families; default: every one of the target.
         threads: of the C runtime; results do not depend on it.
         peers: also the same network in u8s8 and in fp32 on ONNX Runtime, interleaved; rows then have ``ratio``, their speed over fp32.
+        trust_pickle: for ``peers``, see `frontend.load_model`.
     """
     from qnn_deploy.evaluate import bench as measuring
     from qnn_deploy.evaluate import subjects
@@ -306,7 +308,7 @@ def bench(
         from qnn_deploy.evaluate.int8_twin import int8_twin
 
         spec, options = subjects.source_of(Path(name), packed.manifest)
-        twin = float_twin(subjects.open_trained(spec, **options).lowered.l1)
+        twin = float_twin(subjects.open_trained(spec, **options, trust_pickle=trust_pickle).lowered.l1)
         for form, model in (("u8s8", int8_twin(twin)), ("fp32", twin)):
             peer = measuring.measure_onnx(model, packed.input[0], packed.program.macs)
             measured.append(({"name": f"{title} in {form}", "runner": "onnxruntime", "kernels": "default"}, peer))
@@ -319,7 +321,7 @@ def bench(
     return {"schema_version": measuring.SCHEMA_VERSION, "rows": rows}
 
 
-def lint(model: Any, *, weights: str | None = None, input_spec: str | None = None) -> Lint:
+def lint(model: Any, *, weights: str | None = None, input_spec: str | None = None, trust_pickle: bool = False) -> Lint:
     """Which layers of ``model`` (as for `build`, or a torch module) will run on bits, and why not the others. Nothing is written.
 
     Raises:
@@ -327,7 +329,7 @@ def lint(model: Any, *, weights: str | None = None, input_spec: str | None = Non
     """
     from qnn_deploy.evaluate.lint import lint
 
-    return lint(model, weights=weights, input_spec=input_spec)
+    return lint(model, weights=weights, input_spec=input_spec, trust_pickle=trust_pickle)
 
 
 def inspect(name: str) -> dict[str, Any]:

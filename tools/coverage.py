@@ -17,6 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from fuzz import LOADER, sources_of
+
 RUNTIME = Path(__file__).resolve().parents[1] / "runtime"
 SOURCE = RUNTIME / "src"
 # (file, function, text of the condition, the way it never goes): why. A row that names no such branch is an error.
@@ -29,15 +31,16 @@ UNREACHABLE: dict[tuple[str, str, str, str], str] = {
         "true",
     ): "a convolution has a use for every field there is",
 }
-
+# What they do follows from the processor, not from the file.
+_PROCESSOR = ("qd_cpu.c", "qd_crc_x86.c")
 Branch = tuple[str, int, int, int, int, int]
 """Function, number of the macro's use or inclusion within it, first line and column, last line and column."""
 
 
 def measured() -> list[Path]:
     """Everything between the bytes of a file and the executor."""
-    named = [SOURCE / name for name in ("qd_read.h", "qd_crc.h", "qd_program.h", "qd_load.c", "qd_model.c")]
-    return [*named, *sorted(SOURCE.glob("qd_verify*.[ch]"))]
+    headers = [*(SOURCE / name for name in ("qd_read.h", "qd_crc.h", "qd_program.h")), *sorted(SOURCE.glob("qd_verify*.h"))]
+    return [*headers, *(path for path in sources_of(LOADER) if path.name not in _PROCESSOR)]
 
 
 def profile(folder: Path) -> dict:
@@ -46,8 +49,7 @@ def profile(folder: Path) -> dict:
     Raises:
         subprocess.CalledProcessError: where the compiler or the test fails; its message has been printed.
     """
-    sources = [RUNTIME / "tests" / "test_verify.c", *(SOURCE / name for name in ("qd_cpu.c", "qd_crc_x86.c"))]
-    sources += [path for path in measured() if path.suffix == ".c"]
+    sources = [RUNTIME / "tests" / "test_verify.c", *sources_of(LOADER)]
     includes = [f"-I{RUNTIME / name}" for name in ("include", "src", "tests")]
     flags = ["-std=c11", "-O1", "-w", "-fprofile-instr-generate", "-fcoverage-mapping"]
     program, raw, data = (str(folder / name) for name in ("test", "raw", "data"))

@@ -5,22 +5,25 @@
   its manifest right, the bytes those of an undisturbed build. Every tenth round two builds run into one directory at once.
 - train: training runs are killed and resumed until they end; ``last.pt`` is whole or absent after each kill, and at the end every file
   has the bytes of an undisturbed run, times apart.
-- sweep: the driver is killed and started again; the table at the end is the one of an undisturbed sweep, times apart. Needs Ray.
+- sweep: sweeps are killed and started again until they end; table, plot and every trial's files are whole or absent after each kill,
+  and in the end those of an undisturbed sweep, times apart. Needs Ray.
 - shortage: full disk, read-only directory, too little memory (`shortage.py`).
 
-Every other kill of a build or a training run comes at a random moment; the others at a random step of writing: with half of a file
+Every other kill comes at a random moment; the others at a random step of writing: with half of a file
 written, before a flush, before a rename.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import dataclasses
 import importlib.util
 import json
 import os
 import random
+import secrets
 import shutil
 import signal
 import subprocess
@@ -28,7 +31,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -244,47 +247,79 @@ def kill_training(kills: int, folder: Path, chance: random.Random) -> tuple[str,
     )
 
 
+@contextlib.contextmanager
+def ray_cluster() -> Iterator[str]:
+    """The address of a Ray cluster of one core, which ends with the block: a kill then costs a driver's start, not a cluster's."""
+    code = (
+        "import ray, sys; ray.init(address='local', num_cpus=1, include_dashboard=False, logging_level='ERROR');"
+        "print(ray.get_runtime_context().gcs_address, flush=True); sys.stdin.read()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as head:
+        assert head.stdout is not None
+        yield head.stdout.readline().strip()
+
+
+def swept(out: Path) -> dict[str, Any]:
+    """What a sweep left, whole or absent, times apart: its table, its plot, and each trial's run.
+
+    Raises:
+        Exception: for a file that is not whole.
+    """
+    found: dict[str, Any] = {path.name: trained(path) for path in out.iterdir() if path.is_dir()}
+    if (out / "results.csv").exists():
+        with (out / "results.csv").open(newline="") as stream:
+            found["results.csv"] = [{**row, "seconds": ""} for row in csv.DictReader(stream)]
+    if (out / "results.png").exists():
+        found["results.png"] = (out / "results.png").read_bytes()
+    return found
+
+
 def kill_sweeps(kills: int, folder: Path, chance: random.Random) -> tuple[str, Failures]:
     if importlib.util.find_spec("ray") is None:
         return 'sweeps not killed: Ray is not installed (pip install "qnn-deploy[sweep]")', []
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    import lightning_fabric  # noqa: F401
+    import ray  # noqa: F401
+
+    from qnn_deploy import api
     from qnn_deploy.train import toml_writer
 
-    sweep = {"recipe": RECIPE, "grid": {"arguments": {"channels": [4, 8]}, "learning_rate": [1e-2, 1e-3]}}
+    sweep = {"recipe": {**RECIPE, "epochs": 2}, "grid": {"learning_rate": [1e-2, 3e-3, 1e-3]}}
     (folder / "sweep.toml").write_text(toml_writer.dumps(sweep))
 
-    def start(out: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "qnn_deploy", "sweep", str(folder / "sweep.toml"), "-o", str(out)]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def run(out: Path, address: str | None) -> Work:
+        return lambda: api.sweep(folder / "sweep.toml", out, address=address)
 
-    def table(out: Path) -> list[dict[str, str]]:
-        if not (out / "results.csv").exists():
-            return []
-        with (out / "results.csv").open(newline="") as stream:
-            return [{**row, "seconds": ""} for row in csv.DictReader(stream)]
+    with ray_cluster() as address:
+        undisturbed(run(folder / "whole", address))
+        api.sweep(folder / "sweep.toml", folder / "whole", address=address)  # nothing left to do: it imports what forked ones need
+        # Every fourth sweep starts a cluster of its own, as without --address.
+        usual = {at: undisturbed(run(folder / f"usual{at}", at)) for at in (address, None)}
+        whole, failures = swept(folder / "whole"), []
+        if len(whole["results.csv"]) != 3 or any(row["status"] != "done" for row in whole["results.csv"]):
+            failures.append("an undisturbed sweep fails")
+        killed = sweeps = 0
+        while killed < kills:
+            out, at, ended = folder / f"sweep{sweeps}", None if sweeps % 4 == 3 else address, False
+            sweeps += 1
+            while killed < kills and not ended:
+                ended = not kill_once(run(out, at), *usual[at], killed, chance)
+                killed += not ended
+                try:
+                    rows = swept(out).get("results.csv", []) if out.exists() else []
+                    if not all(row in whole["results.csv"] for row in rows):
+                        failures.append(f"kill {killed}: a row that no undisturbed sweep gives")
+                except Exception as error:
+                    failures.append(f"kill {killed}: {error}")
+            status = os.waitstatus_to_exitcode(os.waitpid(fork(run(out, at)), 0)[1])
+            if status or swept(out) != whole:
+                failures.append(f"sweep {sweeps} ended with {status}, or with another result")
+            shutil.rmtree(out)
+    return f"{killed} sweeps killed in {sweeps} folders, each then with the undisturbed table, plot and runs", failures
 
-    begin = time.monotonic()
-    status, failures = start(folder / "whole").wait(), []
-    usual, whole = time.monotonic() - begin, table(folder / "whole")
-    if status or len(whole) != 4 or any(row["status"] != "done" for row in whole):
-        failures.append("an undisturbed sweep fails")
-    killed = sweeps = 0
-    while killed < kills:
-        out, ended = folder / f"sweep{sweeps}", False
-        sweeps += 1
-        while killed < kills and not ended:
-            driver = start(out)
-            time.sleep(chance.uniform(0, usual))
-            driver.kill()
-            ended = driver.wait() == 0
-            killed += not ended
-            if not all(row in whole for row in table(out)):
-                failures.append(f"kill {killed}: a row that no undisturbed sweep gives")
-        if start(out).wait() or table(out) != whole:
-            failures.append(f"sweep {sweeps} ends with another table")
-    return f"{killed} sweeps killed, {sweeps} then resumed to the full table", failures
 
-
-KILLS = {"build": (kill_builds, 200), "train": (kill_training, 200), "sweep": (kill_sweeps, 10)}
+KILLS = {"build": (kill_builds, 200), "train": (kill_training, 200), "sweep": (kill_sweeps, 40)}
 
 
 def main() -> int:

@@ -27,14 +27,19 @@ _EDGES_ONLY = "-fno-sanitize-coverage=trace-cmp"
 # Freed blocks are kept for 16 MB, not 256: fresh pages for every execution took as long as the rest of it.
 _ENVIRONMENT = {"ASAN_OPTIONS": "quarantine_size_mb=16"}
 # Sources of the library below runtime/src. Loading needs few of them, and a counter of every edge is read after each execution.
-_LOADER, _ALL = ("qd_cpu.c", "qd_crc_x86.c", "qd_load.c", "qd_model.c", "qd_verify*.c"), ("*.c", "kernels/*.c")
+LOADER, _ALL = ("qd_cpu.c", "qd_crc_x86.c", "qd_load.c", "qd_model.c", "qd_verify*.c"), ("*.c", "kernels/*.c")
 # Target: (folder of its corpus, its mutator, sources of the library, further files, further flags).
 TARGETS = {
-    "load": ("qdm", "mutate.c", _LOADER, (), (_EDGES_ONLY,)),
+    "load": ("qdm", "mutate.c", LOADER, (), (_EDGES_ONLY,)),
     # The library's own limit keeps a run short.
     "run": ("qdm", "mutate.c", _ALL, (), (_EDGES_ONLY, "-DQD_MAX_WORK=20000000")),
-    "image": ("image", "", _LOADER, ("../port/posix.c",), ("-Wno-unused-function",)),
+    "image": ("image", "", LOADER, ("../port/posix.c",), ("-Wno-unused-function",)),
 }
+
+
+def sources_of(patterns: tuple[str, ...]) -> list[Path]:
+    """The files of the library that `LOADER` or another such row names."""
+    return [path for pattern in patterns for path in sorted((ROOT / "runtime" / "src").glob(pattern))]
 
 
 def compile_target(target: str, *, fuzzer: bool, compiler: str, folder: Path) -> Path:
@@ -45,7 +50,7 @@ def compile_target(target: str, *, fuzzer: bool, compiler: str, folder: Path) ->
     """
     _, mutator, library, more, flags = TARGETS[target]
     sources = [FUZZ / f"fuzz_{target}.c", *(FUZZ / name for name in more)]
-    sources += (path for pattern in library for path in sorted((ROOT / "runtime" / "src").glob(pattern)))
+    sources += sources_of(library)
     includes = [f"-I{ROOT / 'runtime' / name}" for name in ("include", "src")]
     folder.mkdir(parents=True, exist_ok=True)
     if not fuzzer:

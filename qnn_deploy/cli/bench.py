@@ -21,6 +21,7 @@ from qnn_deploy.errors import Exit, UserError
 @click.option("--warmup", type=click.IntRange(min=0), default=3, show_default=True)
 @click.option("--layers", is_flag=True, help="Show the time of each operator.")
 @click.option("--peers", is_flag=True, help="Also the same network in 8 bits and in fp32 on ONNX Runtime.")
+@click.option("--trust-pickle", is_flag=True, help="For --peers: run what the weights' file of the build names, of a trusted author.")
 @click.option("--baseline", type=click.Path(), help="JSON of an earlier run; exit 1 where a row became slower.")
 @click.option(
     "--max-regress", type=click.FloatRange(min=0), default=5.0, show_default=True, metavar="PERCENT", help="What --baseline allows."
@@ -36,6 +37,7 @@ def command(
     warmup: int,
     layers: bool,
     peers: bool,
+    trust_pickle: bool,
     baseline: str | None,
     max_regress: float,
     as_json: bool,
@@ -57,6 +59,7 @@ def command(
             runs=runs,
             warmup=warmup,
             peers=peers,
+            trust_pickle=trust_pickle,
             progress=stage,
         )
     if as_json:

@@ -58,18 +58,21 @@ class Lint:
         return sum(layer.macs for layer in self.layers if layer.binary) / macs if macs else 0.0
 
 
-def lint(model: str | Module, *, weights: str | None = None, input_spec: str | None = None) -> Lint:
+def lint(model: str | Module, *, weights: str | None = None, input_spec: str | None = None, trust_pickle: bool = False) -> Lint:
     """Compile ``model`` as `api.build` would, write nothing, and say what each layer became.
 
     Args:
         model: as for `frontend.load_model`, or a torch module.
-        weights, input_spec: see `frontend.load_model`.
+        weights, input_spec, trust_pickle: see `frontend.load_model`.
 
     Raises:
         UserError: the model cannot be read. What keeps it from being deployed is not raised but listed.
     """
     try:
-        loaded = load_model(model, weights=weights, input_spec=input_spec) if isinstance(model, str) else load_module(model, input_spec)
+        if isinstance(model, str):
+            loaded = load_model(model, weights=weights, input_spec=input_spec, trust_pickle=trust_pickle)
+        else:
+            loaded = load_module(model, input_spec)
         rows = manifest.layers(plan(lower(loaded.model).model))
     except CompileErrors as error:
         return Lint((), tuple(error.findings))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qnn_deploy import data as datasets
 from qnn_deploy.emit import manifest as manifests
 from qnn_deploy.emit.qdm_reader import decode
-from qnn_deploy.errors import QnnDeployError, ToolchainError, UserError
+from qnn_deploy.errors import QnnDeployError, ToolchainError, UserError, as_damage
 from qnn_deploy.evaluate.backends import Backend, Predict, as_float, predict_onnx, predict_qdm
 from qnn_deploy.evaluate.reference import in_shape
 from qnn_deploy.ir.levels import spec_of
@@ -80,13 +80,18 @@ def open_trained(
     calibration: Mapping[str, Any] | None = None,
     logits: bool = False,
 ) -> Trained:
-    """Load and lower ``spec``, with the scales of a build's ``calibration`` where it had one, and ``logits`` as it was built."""
+    """Load and lower ``spec``, with the scales of a build's ``calibration`` where it had one, and ``logits`` as it was built.
+
+    Raises:
+        UserError: QD0107 where ``calibration`` is none, and as `frontend.load_model` and `lower`.
+    """
     from qnn_deploy.frontend import load_model
     from qnn_deploy.passes.pipeline import lower
-    from qnn_deploy.passes.quantise_activations import Calibration
+    from qnn_deploy.passes.quantise_activations import earlier
 
+    with as_damage("QD0107", "the manifest's calibration is damaged", where=spec, help="build again"):
+        known = None if calibration is None else earlier(calibration)
     loaded = load_model(spec, weights=weights, input_spec=input_spec, trust_pickle=trust_pickle)
-    known = None if calibration is None else Calibration(calibration["activations"], scales=calibration["scales"])
     return Trained(loaded, lower(loaded.model, calibration=known, logits=logits), oracle_of(loaded))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -29,6 +30,7 @@ _PASS_ON = ("MaxPool", "Flatten", "Pad", "Concat", "Rearrange", "Squeeze", "Unsq
 _EXACT_IN_FLOAT = 2**24
 # Fewer levels are no calibration problem but one of the layer.
 _LEAST = 127
+_FLOAT32 = np.finfo(np.float32)
 _KEY = "qnn_deploy.calibration"
 _REMEDY = "train with integer activations (qnn_deploy.nn.convert, or Int8Activation in front of the layer)"
 
@@ -57,6 +59,21 @@ class Calibration:
     activations: str = "int16"
     observe: Observe | None = None
     scales: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+def earlier(saved: Mapping[str, Any]) -> Calibration:
+    """The calibration of an earlier build, from its manifest.
+
+    Raises:
+        Exception: any, where ``saved`` is not what a build writes.
+    """
+    activations, scales = saved["activations"], {name: float(scale) for name, scale in saved["scales"].items()}
+    if activations not in ACTIVATIONS:
+        raise ValueError(f"activations {activations!r}")
+    for name, scale in scales.items():
+        if not float(_FLOAT32.smallest_subnormal) <= scale <= float(_FLOAT32.max):
+            raise ValueError(f"the scale of {name} is {scale}")
+    return Calibration(activations, scales=scales)
 
 
 def calibrate_with(model: ir.Model, calibration: Calibration) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -44,6 +45,23 @@ def test_totals_that_are_missing(tmp_path: Path) -> None:
     del tree["totals"]["arena_lower_bound"]
     with pytest.raises(UserError, match="not a manifest"):
         read_build(tmp_path, manifest.write_json(tree))
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [5, [], {}, {"activations": "int8"}, {"activations": "int4", "scales": {}}, {"activations": [], "scales": {}}]
+    + [{"activations": "int8", "scales": scales} for scales in (None, [1.0])]
+    + [{"activations": "int8", "scales": {"x": scale}} for scale in (None, "a", 0, -1.0, 1e-60, 1e60, 10**400, float("nan"))],
+)
+def test_the_calibration_of_a_build(calibration: object, small_build: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(small_build, folder)
+    tree = json.loads((folder / manifest.FILE).read_text())
+    tree["source"]["calibration"] = calibration
+    (folder / manifest.FILE).write_bytes(manifest.write_json(tree))
+    with pytest.raises(UserError) as caught:
+        api.verify(folder, limit=1, runners=("host",))
+    assert caught.value.code == "QD0107" and "calibration" in caught.value.message
 
 
 def test_a_link_out_of_the_build(tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ def run_trials(sweep: Sweep, trials: Sequence[Trial], out: Path, address: str | 
         try:
             ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise UserError("QD0206", f"cannot reach a Ray cluster: {error}", where=address or "", help="ray start --head") from error
+            help = "ray start --head; one that asks for a token: set RAY_AUTH_MODE=token here too"
+            raise UserError("QD0206", f"cannot reach a Ray cluster: {error}", where=address or "", help=help) from error
     try:
         there = ray.cluster_resources()
         if there.get("CPU", 0) < sweep.cpus or there.get("GPU", 0) < sweep.gpus:
