@@ -56,6 +56,11 @@ class Run:
     emit: Emit
     rows: list[Row]
 
+    def set_up_forward(self) -> None:
+        """Compile the network where the recipe says so, and wrap it for the other processes: once for each set of frozen layers."""
+        whole: Any = torch.compile(self.model, dynamic=False) if self.recipe.compile else self.model
+        self.forward = self.fabric.setup_module(whole)
+
     def loss(self, logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
         """Cross-entropy, mixed with the teacher's term where there is one."""
         logits = logits * self.recipe.logit_scale

@@ -65,10 +65,8 @@ def train(
     return load_trained(folder)
 
 
-def train_process(
-    fabric: Fabric, recipe: Recipe, train_set: Dataset, test_set: Dataset, folder: Path, resume: bool, *, emit: Emit
-) -> nn.Module:
-    """`train` in one of the processes of ``fabric``; events are "row" and "progress"."""
+def prepare(fabric: Fabric, recipe: Recipe, emit: Emit) -> Run:
+    """A run before its first epoch: network, optimiser, schedules, clip and teacher, whose optimiser `Fabric` does not know yet."""
     from lightning_fabric import seed_everything
 
     if recipe.threads:
@@ -81,17 +79,28 @@ def train_process(
     teacher = SoftTargets(Teacher(**recipe.distill)).to(fabric.device).eval() if recipe.distill else None
     optimizer = make_optimizer(recipe.optimizer, model, recipe.learning_rate)
     scheduler = Scheduler(model, [Schedule(**table) for table in recipe.schedules], recipe.epochs)
+    return Run(fabric, recipe, model, model, optimizer, scheduler, make_clip(recipe.clip, model), teacher, emit, [])
+
+
+def train_process(
+    fabric: Fabric, recipe: Recipe, train_set: Dataset, test_set: Dataset, folder: Path, resume: bool, *, emit: Emit
+) -> nn.Module:
+    """`train` in one of the processes of ``fabric``; events are "row" and "progress"."""
+    from lightning_fabric import seed_everything
+
+    run = prepare(fabric, recipe, emit)
+    model = run.model
     data, last = state.data_digests(train=train_set, test=test_set), folder / state.FILE
-    rows: list[Row] = []
     if resume and last.exists():
         saved = state.load(last)
         state.check_same_run(saved, recipe, data, last)
         with as_damage("QD0102", "the training state is damaged", where=str(last), help="start again without --resume"):
             model.load_state_dict(saved.model)
-            optimizer.load_state_dict(saved.optimizer)
-            scheduler.load_state_dict(saved.scheduler)
+            run.optimizer.load_state_dict(saved.optimizer)
+            run.scheduler.load_state_dict(saved.scheduler)
             state.set_rng_state(saved.rng[fabric.global_rank])
-        rows = saved.rows
+        run.rows = saved.rows
+    rows = run.rows
     if fabric.is_global_zero:
         keep_recipe(recipe, folder / "recipe.toml")
         if rows:
@@ -99,8 +108,7 @@ def train_process(
     elif not rows:
         seed_everything(recipe.seed + fabric.global_rank, verbose=False)
     board = metrics.TensorBoard(folder / "tensorboard", len(rows) + 1) if recipe.tensorboard and fabric.is_global_zero else None
-    optimizer = optimizer.map(fabric.setup_optimizers)
-    run = Run(fabric, recipe, model, model, optimizer, scheduler, make_clip(recipe.clip, model), teacher, emit, rows)
+    run.optimizer = run.optimizer.map(fabric.setup_optimizers)
     integers = metrics.low_bit_weights(model.eval())
     frozen = None
     for epoch in range(len(rows), recipe.epochs):
@@ -108,8 +116,8 @@ def train_process(
         model.train()
         freeze(model, layers)
         if layers != frozen:  # processes that share gradients have to know anew which ones
-            whole: Any = torch.compile(model, dynamic=False) if recipe.compile else model
-            run.forward, frozen = fabric.setup_module(whole), layers
+            run.set_up_forward()
+            frozen = layers
         row = run.epoch(epoch, train_set)
         model.eval()
         before, integers = integers, metrics.low_bit_weights(model)

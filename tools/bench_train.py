@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""What fake quantisation costs in training: `bench_train.py [--precision float32] [--steps 20] [--rounds 7] [--threads 1]`.
+
+ResNet-20 on random images of CIFAR-10's shape with each weight quantiser of the zoo, beside the same network in full precision: whole
+training steps (augmentation, forward, backward, update) of the real loop, compiled, channels-last, the networks in turn within every
+round. Ratios are of the same round, and their median.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+from environment import enter
+
+FLOAT = "float"
+# (name, arguments of the architecture "resnet", recipe's further keys)
+NETWORKS: tuple[tuple[str, dict[str, object], dict[str, object]], ...] = (
+    (FLOAT, {"weights": "float", "activations": "float", "first": "float", "last": "float"}, {}),
+    ("ttq", {"weights": "ttq"}, {}),
+    ("xnor", {"weights": "xnor"}, {}),
+    ("tga", {"weights": "tga", "first": "tga", "last": "tga"}, {}),
+    ("ana", {"weights": {"name": "ana", "noise": "uniform", "strategy": "expectation"}}, {}),
+    ("blend", {"weights": {"name": "blend", "inner": "ttq"}}, {}),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
+    parser.add_argument("--steps", type=int, default=20, help="training steps of each network in a round")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=0, help="of torch; 0: its own choice")
+    parser.add_argument("--networks", default=",".join(name for name, *_ in NETWORKS))
+    options = parser.parse_args()
+    wanted = [FLOAT, *(name for name in options.networks.split(",") if name != FLOAT)]
+    rows = [row for row in NETWORKS if row[0] in wanted]
+
+    from qnn_deploy.data import Dataset
+    from qnn_deploy.train.loop import prepare
+    from qnn_deploy.train.parallel import make_fabric
+    from qnn_deploy.train.recipe import make_recipe
+
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (128 * options.steps, 3, 32, 32), np.uint8)
+    data = Dataset(images, random.integers(0, 10, len(images)), "random")
+    runs = {}
+    for name, arguments, further in rows:
+        table = {
+            "architecture": "resnet", "arguments": arguments, "data": "cifar10", "epochs": options.rounds + 1, "learning_rate": 1e-3,
+            "optimizer": {"name": "sgd", "nesterov": True, "weight_decay": 1e-4}, "logit_scale": 0.04, "clip": "none", "crop": 4,
+            "flip": True, "precision": options.precision, "compile": True, "threads": options.threads, **further,
+        }  # fmt: skip
+        recipe = make_recipe(table, name)
+        fabric = make_fabric(recipe)
+        run = prepare(fabric, recipe, lambda event, value: None)
+        run.optimizer = run.optimizer.map(fabric.setup_optimizers)
+        run.model.train()
+        run.set_up_forward()
+        runs[name] = run
+        print(f"compiling {name}", flush=True)
+        run.epoch(0, data)
+
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for epoch in range(options.rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run.epoch(epoch + 1, data)
+            times[name].append((time.perf_counter() - start) / options.steps)
+    print(f"{'weights':8} {'ms a step':>10} {'fastest':>8} {'ratio':>6} {'spread':>12}")
+    for name, seconds in times.items():
+        ratios = sorted(own / base for own, base in zip(seconds, times[FLOAT], strict=True))
+        spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+        print(f"{name:8} {statistics.median(seconds) * 1e3:10.1f} {min(seconds) * 1e3:8.1f} {statistics.median(ratios):6.2f} {spread:>12}")
+    return 0
+
+
+if __name__ == "__main__":
+    enter("all")
+    raise SystemExit(main())
