@@ -172,7 +172,7 @@ static int run(arguments a) {
     return TOOL_OK;
 }
 
-int main(int argc, char **argv) {
+TOOL_ONCE int main(int argc, char **argv) {
     const arguments a = parse(argc, argv);
     return a.check ? check_model(a.model, a.input) : run(a);
 }

@@ -11,6 +11,12 @@
 #include "../port/port.h"
 #include "qd/qd.h"
 
+#if defined(__GNUC__)
+#define TOOL_ONCE __attribute__((cold)) /* compiled to be small */
+#else
+#define TOOL_ONCE
+#endif
+
 enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_BAD_INPUT = 2 };
 
 #if defined(__GNUC__)

@@ -19,7 +19,7 @@ from qnn_deploy.nn.layers import fold  # noqa: E402
 from qnn_deploy.passes.pipeline import lower  # noqa: E402
 from qnn_deploy.plan import plan  # noqa: E402
 from qnn_deploy.targets import Target, all_targets, find_target  # noqa: E402
-from qnn_deploy.toolchain.compiler import build_program  # noqa: E402
+from qnn_deploy.toolchain.compiler import build_program, find_compiler  # noqa: E402
 from qnn_deploy.toolchain.runner import LocalRunner, available_kernels, find_emulator  # noqa: E402
 from tests.nn._networks import PRELU, SMALL, network, pixels  # noqa: E402
 
@@ -36,6 +36,10 @@ NETWORKS: dict[str, tuple[str, dict[str, object]]] = {
     "ternary, int16": ("cnv", {**CNV, "channels": [9, 12], "weights": "twn", "activations": "int16"}),
     "int8": ("resnet", {"blocks": 1, "channels": [8, 16], "weights": "int8", "activations": "int8"}),
 }
+
+
+# Most bytes of qd_run, static and stripped, for boards: kernels grow unseen.
+MOST_BYTES = {"arm64": 120_000, "armv7": 95_000, "riscv64": 90_000}
 
 
 @functools.cache
@@ -65,3 +69,9 @@ def test_same_bits_on(target: Target, name: str) -> None:
     assert available_kernels(runner, program) == target.kernels
     for kernels in target.kernels:
         assert predict_qdm(runner, program, model, kernels)(images).tobytes() == expected.tobytes(), kernels
+
+
+@pytest.mark.parametrize("target", MOST_BYTES)
+def test_the_program_is_small(target: str) -> None:
+    if find_compiler().cross:  # else another compiler's sizes, and one machine's programs only
+        assert build_program("qd_run", find_target(target)).stat().st_size <= MOST_BYTES[target]

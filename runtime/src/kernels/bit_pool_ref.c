@@ -12,7 +12,7 @@ static inline void pool(const size_t bytes, const qd_window *window, const uint8
                 uint64_t all = UINT64_MAX, any = 0, choice = 0;
                 memcpy(&choice, mask + j, bytes);
                 for (size_t iy = area.y0; iy < area.y1; iy++) {
-                    for (size_t ix = area.x0; ix < area.x1; ix++) {
+                    QD_SMALL_LOOP for (size_t ix = area.x0; ix < area.x1; ix++) {
                         uint64_t piece = 0;
                         memcpy(&piece, in + (iy * window->w + ix) * pixel + j, bytes);
                         all &= piece;

@@ -23,7 +23,7 @@ void qd_conv_bits_ref(const uint8_t *weights, size_t lanes, const uint8_t *patch
         for (size_t l = 0; l < lanes; l += 8) {
             uint64_t even = 0, odd = 0;
             for (size_t r = 0; r < n_runs; r++) {
-                for (size_t k = runs[r].from; k < (size_t)runs[r].from + runs[r].length; k++) {
+                QD_SMALL_LOOP for (size_t k = runs[r].from; k < (size_t)runs[r].from + runs[r].length; k++) {
                     const uint64_t x = patch[p * patch_stride + k] * (uint64_t)0x0101010101010101u;
                     const uint64_t ones = ones_of_bytes(x ^ load8(weights + k * lanes + l));
                     even += ones & low_bytes;

@@ -11,17 +11,24 @@
 
 enum { BUFFER = 36864, FEWEST = 4, MOST_BITS = 65534 };
 
+struct patch;
+
 typedef struct group {
     const qd_map *map;
+    size_t unit, sixteens;  /* bytes; output channels by 16: 1 or 2 */
     const uint8_t *weights; /* in the order of the unit */
     size_t first;           /* output channel */
     size_t sixteen;         /* bytes of the weights of 16 channels */
+    void (*four)(const struct group *g, struct patch *t, size_t *pixel, size_t n); /* n tiles of as many pixels */
+    void (*one)(const struct group *g, struct patch *t, size_t *pixel, size_t n);
 } group;
 
 /* Output pixels of one band of rows and one of columns. */
 typedef struct patch {
     qd_walk walk;        /* of all units, pixels left open */
     size_t x_row, w_row; /* bytes to the next kernel row */
+    size_t x_tile;       /* bytes to the four pixels after these */
+    size_t place;        /* from an output pixel to the next: bytes of bits, or 1 */
     const uint8_t *weights;
     int fits;            /* one pixel's mismatches of bytes do not overflow bytes */
     int32_t bits;
@@ -35,12 +42,12 @@ QD_NEON_INLINE void store_words(const uint8_t *from, size_t lanes, uint8_t *to) 
 }
 
 /* All rows of the weights of 16 channels, n bytes each. */
-QD_NEON_INLINE void make_weights(const size_t U, const uint8_t *from, size_t lanes, size_t n, uint8_t *to) {
-    for (size_t k = 0; k < n; k += U) {
-        if (U == 2) {
+static void make_weights(size_t unit, const uint8_t *from, size_t lanes, size_t n, uint8_t *to) {
+    for (size_t k = 0; k < n; k += unit) {
+        if (unit == 2) {
             const uint8x16x2_t v = {{vld1q_u8(from + k * lanes), vld1q_u8(from + (k + 1) * lanes)}};
             vst2q_u8(to + 16 * k, v);
-        } else if (U == 4) {
+        } else if (unit == 4) {
             store_words(from + k * lanes, lanes, to + 16 * k);
         } else {
             uint32_t words[4][16];
@@ -55,21 +62,23 @@ QD_NEON_INLINE void make_weights(const size_t U, const uint8_t *from, size_t lan
 }
 
 /* What is the same for all pixels of two bands. */
-QD_NEON_INLINE void prepare(const size_t U, const size_t H, const group *g, qd_band rows, qd_band columns, patch *t) {
+static void prepare(const group *g, qd_band rows, qd_band columns, patch *t) {
     const qd_map *m = g->map;
-    const size_t inside = rows.to - rows.from, across = columns.to - columns.from, per_byte = U == 16 ? 8 : 16;
+    const size_t inside = rows.to - rows.from, across = columns.to - columns.from, per_byte = g->unit == 16 ? 8 : 16;
     t->x_row = m->w * m->pixel;
     t->w_row = m->kernel_w * m->pixel * per_byte;
+    t->x_tile = 4 * m->stride_w * m->pixel;
+    t->place = m->thresholds ? m->out_pixel : 1;
     t->walk.stretches = across > 0 ? inside : 0;
-    t->walk.steps = across * m->pixel / U;
+    t->walk.steps = across * m->pixel / g->unit;
     t->walk.x_skip = t->x_row - across * m->pixel;
     t->walk.w_skip = t->w_row - across * m->pixel * per_byte;
     t->weights = g->weights + (rows.from * m->kernel_w + columns.from) * m->pixel * per_byte;
     t->bits = (int32_t)(inside * across * m->channels);
     t->fits = t->walk.stretches * t->walk.steps <= QD_STEPS;
-    for (size_t i = 0; m->thresholds && i < 2 * H; i++) {
+    for (size_t i = 0; m->thresholds && i < 2 * g->sixteens; i++) {
         uint16_t limit[8];
-        for (size_t j = 0; j < 8; j++) { /* bits - 2 n < threshold; never for channels that are not there */
+        QD_SMALL_LOOP for (size_t j = 0; j < 8; j++) { /* bits - 2 n < threshold; never for channels that are not there */
             const size_t c = g->first + 8 * i + j;
             const int64_t least = c < m->out_channels ? (((int64_t)t->bits - m->thresholds[c]) >> 1) + 1 : MOST_BITS + 1;
             limit[j] = (uint16_t)(least < 0 ? 0 : least > MOST_BITS + 1 ? MOST_BITS + 1 : least);
@@ -87,9 +96,9 @@ QD_NEON_INLINE size_t count_copies(const size_t U, const size_t P, const qd_walk
 }
 
 /* Sums of all pixels where bytes would overflow, in pieces that they hold. */
-QD_NEON_INLINE void count_pieces(const size_t U, const size_t P, const patch *t, const uint8_t *weights, uint16x8_t *wide) {
+__attribute__((noinline)) static void count_pieces(const size_t U, const patch *t, const uint8_t *weights, uint16x8_t *wide) {
     const size_t steps = t->walk.steps, whole = steps < QD_STEPS ? QD_STEPS / steps : 1; /* rows of a piece */
-    for (size_t i = 0; i < 4 * P; i++) wide[i] = vdupq_n_u16(0);
+    QD_SMALL_LOOP for (size_t i = 0; i < 16; i++) wide[i] = vdupq_n_u16(0);
     for (size_t r = 0; r < t->walk.stretches; r += whole) {
         for (size_t k = 0; k < steps; k += QD_STEPS) {
             uint8x16_t acc[16];
@@ -99,9 +108,9 @@ QD_NEON_INLINE void count_pieces(const size_t U, const size_t P, const patch *t,
             walk.steps = steps - k < QD_STEPS ? steps - k : QD_STEPS;
             walk.x_skip = t->x_row - walk.steps * U;
             walk.w_skip = t->w_row - walk.steps * U * 16;
-            for (size_t p = 0; p < P; p++) walk.x[p] += r * t->x_row + k * U;
-            n = count_copies(U, P, &walk, weights + r * t->w_row + k * U * 16, acc);
-            _Pragma("GCC unroll 16") for (size_t i = 0; i < n; i++) wide[i] = vpadalq_u8(wide[i], acc[i]);
+            for (size_t p = 0; p < 4; p++) walk.x[p] += r * t->x_row + k * U;
+            n = count_copies(U, 4, &walk, weights + r * t->w_row + k * U * 16, acc);
+            QD_SMALL_LOOP for (size_t i = 0; i < n; i++) wide[i] = vpadalq_u8(wide[i], acc[i]);
         }
     }
 }
@@ -111,14 +120,11 @@ QD_NEON_INLINE void count(const size_t U, const size_t P, const group *g, const 
     if (t->walk.stretches == 0) {
         for (size_t i = 0; i < 2 * P; i++) sums[i] = vdupq_n_u16(0);
     } else if (U == 16) {
-        uint16x8_t first[4], second[4];
-        if (P == 4) qd_count_16_bytes_4(&t->walk, weights, first);
-        else qd_count_16_bytes_1(&t->walk, weights, first);
-        if (P == 4) qd_count_16_bytes_4(&t->walk, weights + g->sixteen / 2, second);
-        else qd_count_16_bytes_1(&t->walk, weights + g->sixteen / 2, second);
-        _Pragma("GCC unroll 4") for (size_t p = 0; p < P; p++) {
-            sums[2 * p] = first[p];
-            sums[2 * p + 1] = second[p];
+        _Pragma("GCC unroll 1") for (size_t i = 0; i < 2; i++) { /* once in the program: a block is a kilobyte */
+            uint16x8_t eight[4];
+            if (P == 4) qd_count_16_bytes_4(&t->walk, weights + i * (g->sixteen / 2), eight);
+            else qd_count_16_bytes_1(&t->walk, weights + i * (g->sixteen / 2), eight);
+            for (size_t p = 0; p < P; p++) sums[2 * p + i] = eight[p];
         }
     } else if (t->fits) {
         uint8x16_t acc[16];
@@ -128,93 +134,97 @@ QD_NEON_INLINE void count(const size_t U, const size_t P, const group *g, const 
         }
     } else {
         uint16x8_t wide[16];
-        count_pieces(U, P, t, weights, wide);
+        count_pieces(U, t, weights, wide);
         for (size_t i = 0; i < 2 * P; i++) sums[i] = U == 2 ? wide[i] : vpaddq_u16(wide[2 * i], wide[2 * i + 1]);
     }
 }
 
-/* Bits of 16 channels of P pixels, 16 a pixel. */
-QD_NEON_INLINE uint16x4_t compare(const size_t P, const uint16x8_t *limit, const uint16x8_t *sums) {
+/* Bits of 16 channels of P pixels; pixel: their places in the output. */
+QD_NEON_INLINE void store_bits(const size_t P, const group *g, size_t c, const uint16x8_t *limit, const uint16x8_t *sums, const size_t *pixel) {
+    uint8_t *out = g->map->out + c / 8;
     uint16x8_t masks[8];
+    uint16x4_t bits;
     _Pragma("GCC unroll 8") for (size_t i = 0; i < 2 * P; i++) masks[i] = vcgeq_u16(sums[i], limit[i % 2]);
-    return qd_pack_masks(P, masks);
-}
-
-/* Bits of P pixels, H times 16. */
-QD_NEON_INLINE void store_bits(const size_t P, const size_t H, const group *g, const uint16x4_t *bits, const size_t *pixel) {
-    const size_t step = g->map->out_pixel;
-    uint8_t *out = g->map->out + g->first / 8;
-    if (H == 2) {
-        const uint16x4x2_t both = vzip_u16(bits[0], bits[1]);
-        const uint32x2_t low = vreinterpret_u32_u16(both.val[0]), high = vreinterpret_u32_u16(both.val[1]);
-        vst1_lane_u32((uint32_t *)(void *)(out + pixel[0] * step), low, 0);
-        if (P == 1) return;
-        vst1_lane_u32((uint32_t *)(void *)(out + pixel[1] * step), low, 1);
-        vst1_lane_u32((uint32_t *)(void *)(out + pixel[2] * step), high, 0);
-        vst1_lane_u32((uint32_t *)(void *)(out + pixel[3] * step), high, 1);
-    } else if (step == 1) {
+    bits = qd_pack_masks(P, masks);
+    if (g->map->out_pixel == 1) {
         uint16_t words[4];
-        vst1_u16(words, bits[0]);
+        vst1_u16(words, bits);
         for (size_t p = 0; p < P; p++) out[pixel[p]] = (uint8_t)words[p];
     } else {
-        vst1_lane_u16((uint16_t *)(void *)(out + pixel[0] * step), bits[0], 0);
+        vst1_lane_u16((uint16_t *)(void *)(out + pixel[0]), bits, 0);
         if (P == 1) return;
-        vst1_lane_u16((uint16_t *)(void *)(out + pixel[1] * step), bits[0], 1);
-        vst1_lane_u16((uint16_t *)(void *)(out + pixel[2] * step), bits[0], 2);
-        vst1_lane_u16((uint16_t *)(void *)(out + pixel[3] * step), bits[0], 3);
+        vst1_lane_u16((uint16_t *)(void *)(out + pixel[1]), bits, 1);
+        vst1_lane_u16((uint16_t *)(void *)(out + pixel[2]), bits, 2);
+        vst1_lane_u16((uint16_t *)(void *)(out + pixel[3]), bits, 3);
     }
 }
 
-/* Accumulators or a stream of 16 channels from c on of one pixel. */
-QD_NEON_INLINE void store_values(const qd_map *m, size_t c, const patch *t, const uint16x8_t *sums, size_t pixel) {
+/* Accumulators or a stream of 16 channels from c on of n pixels. */
+__attribute__((noinline)) static void store_values(const group *g, const patch *t, size_t c, size_t n, const uint16x8_t *sums,
+                                                   const size_t *pixel) {
     const int32x4_t bits = vdupq_n_s32(t->bits);
-    int32_t acc[16];
-    for (size_t i = 0; i < 2; i++) {
-        vst1q_s32(acc + 8 * i, vsubq_s32(bits, vreinterpretq_s32_u32(vshll_n_u16(vget_low_u16(sums[i]), 1))));
-        vst1q_s32(acc + 8 * i + 4, vsubq_s32(bits, vreinterpretq_s32_u32(vshll_high_n_u16(sums[i], 1))));
+    for (size_t p = 0; p < n; p++, sums += 2) {
+        int32_t acc[16];
+        for (size_t i = 0; i < 2; i++) {
+            vst1q_s32(acc + 8 * i, vsubq_s32(bits, vreinterpretq_s32_u32(vshll_n_u16(vget_low_u16(sums[i]), 1))));
+            vst1q_s32(acc + 8 * i + 4, vsubq_s32(bits, vreinterpretq_s32_u32(vshll_high_n_u16(sums[i], 1))));
+        }
+        qd_neon_store_values(g->map, c, acc, pixel[p]);
     }
-    qd_store_values(m, c, acc, pixel);
 }
 
-/* P pixels; where there are fewer, the last one comes more than once. */
-QD_NEON_INLINE void tile(const size_t U, const size_t H, const size_t P, const group *g, const patch *t, const size_t *pixel) {
-    uint16x8_t sums[8];
-    if (g->map->thresholds) { /* no branch between counts and bits: they stay in registers */
-        uint16x4_t bits[2];
-        count(U, P, g, t, t->weights, sums);
-        bits[0] = compare(P, t->limit, sums);
-        if (H == 2) count(U, P, g, t, t->weights + g->sixteen, sums);
-        bits[1] = H == 2 ? compare(P, t->limit + 2, sums) : bits[0];
-        store_bits(P, H, g, bits, pixel);
-    } else {
-        for (size_t i = 0; i < H; i++) {
+/* n tiles side by side; the last pixel of a tile may come more than once. A loop here saves what a call costs. */
+QD_NEON_INLINE void tiles(const size_t U, const size_t P, const group *g, patch *t, size_t *pixel, size_t n) {
+    for (;;) {
+        for (size_t i = 0; i < g->sixteens; i++) {
+            uint16x8_t sums[8], kept[8];
             count(U, P, g, t, t->weights + i * g->sixteen, sums);
-            for (size_t p = 0; p < P; p++) store_values(g->map, g->first + 16 * i, t, sums + 2 * p, pixel[p]);
+            if (g->map->thresholds) {
+                store_bits(P, g, g->first + 16 * i, t->limit + 2 * i, sums, pixel);
+            } else { /* in memory here only: between counts and bits they stay in registers */
+                for (size_t k = 0; k < 2 * P; k++) kept[k] = sums[k];
+                store_values(g, t, g->first + 16 * i, P, kept, pixel);
+            }
+        }
+        if (--n == 0) return;
+        for (size_t p = 0; p < P; p++) {
+            t->walk.x[p] += t->x_tile;
+            pixel[p] += 4 * t->place;
         }
     }
 }
 
-QD_NEON_INLINE void run_bands(const size_t U, const size_t H, const group *g, qd_band rows, qd_band columns) {
+#define TILES(name, U, P) \
+    static void name(const group *g, patch *t, size_t *pixel, size_t n) { tiles(U, P, g, t, pixel, n); }
+TILES(vectors_4, 16, 4)
+TILES(vectors_1, 16, 1)
+TILES(words_4, 4, 4)
+TILES(words_1, 4, 1)
+TILES(halves_4, 2, 4)
+
+static void run_bands(const group *g, qd_band rows, qd_band columns) {
     const qd_map *m = g->map;
     const size_t n = (rows.end - rows.begin) * (columns.end - columns.begin), step = m->stride_w * m->pixel;
     size_t y = rows.begin, x = columns.begin;
     patch t;
-    prepare(U, H, g, rows, columns, &t);
+    prepare(g, rows, columns, &t);
     for (size_t i = 0; i < n;) {
-        const size_t take = n - i >= 4 ? 4 : n - i == 3 || U == 2 ? n - i : 1;
+        size_t take = n - i >= 4 ? 4 : n - i == 3 || !g->one ? n - i : 1, side = 1;
         /* An offset, not a pointer: what leads from a row to the next may go back, which only wraps. */
         size_t in = ((y * m->stride_h + rows.from - m->top) * m->w + x * m->stride_w + columns.from - m->left) * m->pixel;
         size_t pixel[4];
         if (columns.end - x >= 4) { /* side by side, the most common */
             _Pragma("GCC unroll 4") for (size_t p = 0; p < 4; p++) {
                 t.walk.x[p] = m->in + (in + p * step);
-                pixel[p] = y * m->out_w + x + p;
+                pixel[p] = (y * m->out_w + x + p) * t.place;
             }
-            x += 4;
+            side = (columns.end - x) / 4;
+            take = 4 * side;
+            x += take;
         } else {
             for (size_t p = 0; p < 4; p++) {
                 t.walk.x[p] = m->in + in;
-                pixel[p] = y * m->out_w + x;
+                pixel[p] = (y * m->out_w + x) * t.place;
                 if (p + 1 >= take) continue; /* the last one again */
                 in += step;
                 if (++x == columns.end) {
@@ -229,44 +239,36 @@ QD_NEON_INLINE void run_bands(const size_t U, const size_t H, const group *g, qd
             x = columns.begin;
             y++;
         }
-        if (take > 1 || U == 2) tile(U, H, 4, g, &t, pixel);
-        else tile(U, H, 1, g, &t, pixel);
+        (take > 1 || !g->one ? g->four : g->one)(g, &t, pixel, side);
         i += take;
     }
 }
 
-/* Output channels from `first` on, H times 16, by units of U bytes. */
-QD_NEON_INLINE void run_group(const size_t U, const size_t H, const qd_map *m, size_t first) {
+/* Output channels from g->first on. */
+static void run_group(group *g) {
+    const qd_map *m = g->map;
     const size_t lanes = m->out_channels > 16 ? 32 : 16, n = m->kernel_h * m->kernel_w * m->pixel;
     _Alignas(16) uint8_t weights[BUFFER];
-    const group g = {m, weights, first, 16 * n};
-    for (size_t i = 0; i < H; i++) {
-        make_weights(U, m->weights + first / lanes * n * lanes + first % lanes + 16 * i, lanes, n, weights + i * 16 * n);
+    g->weights = weights;
+    g->sixteen = 16 * n;
+    for (size_t i = 0; i < g->sixteens; i++) {
+        make_weights(g->unit, m->weights + g->first / lanes * n * lanes + g->first % lanes + 16 * i, lanes, n, weights + i * 16 * n);
     }
     for (size_t c = 0; c < m->n_columns; c++) {
-        for (size_t r = 0; r < m->n_rows; r++) run_bands(U, H, &g, m->rows[r], m->columns[c]);
+        for (size_t r = 0; r < m->n_rows; r++) run_bands(g, m->rows[r], m->columns[c]);
     }
 }
 
-#define INSTANCE(name, U, H) \
-    __attribute__((noinline)) static void name(const qd_map *m, size_t first) { run_group(U, H, m, first); }
-INSTANCE(vectors_16, 16, 1)
-INSTANCE(vectors_32, 16, 2)
-INSTANCE(words_16, 4, 1)
-INSTANCE(words_32, 4, 2)
-INSTANCE(halves_16, 2, 1)
-INSTANCE(halves_32, 2, 2)
-
 int qd_conv_map_neon(const qd_map *m) {
     const size_t taps = m->kernel_h * m->kernel_w;
-    size_t first = 0;
+    group g = {m, 0, 0, NULL, 0, 0, NULL, NULL};
     if (m->pixel == 1 || taps * m->channels > MOST_BITS || taps * m->pixel * 16 > BUFFER || qd_map_pixels(m) < FEWEST) return QD_MAP_NOT;
-    while (first < m->out_channels) {
-        const int two = m->out_channels - first > 16 && taps * m->pixel * 32 <= BUFFER;
-        if (m->pixel % 16 == 0) (two ? vectors_32 : vectors_16)(m, first);
-        else if (m->pixel % 4 == 0) (two ? words_32 : words_16)(m, first);
-        else (two ? halves_32 : halves_16)(m, first);
-        first += two ? 32 : 16;
+    g.unit = m->pixel % 16 == 0 ? 16 : m->pixel % 4 == 0 ? 4 : 2;
+    g.four = g.unit == 16 ? vectors_4 : g.unit == 4 ? words_4 : halves_4;
+    g.one = g.unit == 16 ? vectors_1 : g.unit == 4 ? words_1 : NULL;
+    for (; g.first < m->out_channels; g.first += 16 * g.sixteens) {
+        g.sixteens = m->out_channels - g.first > 16 && taps * m->pixel * 32 <= BUFFER ? 2 : 1;
+        run_group(&g);
     }
     qd_clear_spare(m);
     return QD_MAP_DONE;

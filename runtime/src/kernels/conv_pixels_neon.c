@@ -121,7 +121,7 @@ QD_NEON_INLINE void tile(const pixels *v, const qd_walk *walk, const size_t *pix
                     vst1q_s32(acc + 8 * i, vreinterpretq_s32_u32(vsubl_u16(vget_low_u16(s), vget_low_u16(z))));
                     vst1q_s32(acc + 8 * i + 4, vreinterpretq_s32_u32(vsubl_high_u16(s, z)));
                 }
-                qd_store_values(m, c, acc, pixel[p]);
+                qd_neon_store_values(m, c, acc, pixel[p]);
             }
         }
     }

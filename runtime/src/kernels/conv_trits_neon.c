@@ -21,21 +21,18 @@ INLINE void store8(int32_t *acc, int16x8_t sums) {
     vst1q_s32(acc + 4, vmovl_s16(vget_high_s16(sums)));
 }
 
-/* Where this is used, P (1 or 4 pixels computed), Q (vectors of 16 channels) and planes are constants. */
-INLINE void block(const size_t P, const size_t Q, const uint8_t *weights, const size_t weight_planes, const uint8_t *patch,
+/* 16 channels. Where this is used, P (1 or 4 pixels computed) and planes are constants. */
+INLINE void block(const size_t P, const uint8_t *weights, const size_t weight_planes, size_t lanes, const uint8_t *patch,
                   const size_t patch_planes, size_t stride, size_t pixels, const qd_run_span *runs, size_t n_runs, int32_t *acc,
                   size_t acc_stride) {
-    const size_t lanes = 16 * Q;
-    uint8x16_t terms[4][2], minus[4][2];
-    int16x8_t low[4][2], high[4][2];
+    uint8x16_t terms[4], minus[4];
+    int16x8_t low[4], high[4];
     const uint8_t *x[4];
     size_t left = STEPS;
     for (size_t p = 0; p < P; p++) {
         x[p] = patch + (p < pixels ? p : 0) * stride;
-        for (size_t q = 0; q < Q; q++) {
-            terms[p][q] = minus[p][q] = vdupq_n_u8(0);
-            low[p][q] = high[p][q] = vdupq_n_s16(0);
-        }
+        terms[p] = minus[p] = vdupq_n_u8(0);
+        low[p] = high[p] = vdupq_n_s16(0);
     }
     for (size_t r = 0; r < n_runs; r++) {
         size_t k = runs[r].from;
@@ -45,43 +42,28 @@ INLINE void block(const size_t P, const size_t Q, const uint8_t *weights, const 
             left -= stop - k;
             for (; k < stop; k++) {
                 const uint8_t *at = weights + k * weight_planes * lanes;
-                uint8x16_t signs[2], masks[2];
-                for (size_t q = 0; q < Q; q++) {
-                    signs[q] = vld1q_u8(at + 16 * q);
-                    if (weight_planes == 2) masks[q] = vld1q_u8(at + lanes + 16 * q);
-                }
+                const uint8x16_t signs = vld1q_u8(at), masks = weight_planes == 2 ? vld1q_u8(at + lanes) : signs;
                 for (size_t p = 0; p < P; p++) {
-                    const uint8x16_t sign = vld1q_dup_u8(x[p] + patch_planes * k);
-                    for (size_t q = 0; q < Q; q++) {
-                        uint8x16_t both;
-                        if (patch_planes == 1) {
-                            both = masks[q];
-                        } else {
-                            both = vld1q_dup_u8(x[p] + 2 * k + 1);
-                            if (weight_planes == 2) both = vandq_u8(both, masks[q]);
-                        }
-                        terms[p][q] = vaddq_u8(terms[p][q], vcntq_u8(both));
-                        minus[p][q] = vaddq_u8(minus[p][q], vcntq_u8(vandq_u8(veorq_u8(sign, signs[q]), both)));
-                    }
+                    uint8x16_t both = masks;
+                    if (patch_planes == 2) both = vld1q_dup_u8(x[p] + 2 * k + 1);
+                    if (patch_planes == 2 && weight_planes == 2) both = vandq_u8(both, masks);
+                    terms[p] = vaddq_u8(terms[p], vcntq_u8(both));
+                    minus[p] = vaddq_u8(minus[p], vcntq_u8(vandq_u8(veorq_u8(vld1q_dup_u8(x[p] + patch_planes * k), signs), both)));
                 }
             }
             if (left == 0 || (k == end && r + 1 == n_runs)) {
                 for (size_t p = 0; p < P; p++) {
-                    for (size_t q = 0; q < Q; q++) {
-                        low[p][q] = add_counts(low[p][q], vget_low_u8(terms[p][q]), vget_low_u8(minus[p][q]));
-                        high[p][q] = add_counts(high[p][q], vget_high_u8(terms[p][q]), vget_high_u8(minus[p][q]));
-                        terms[p][q] = minus[p][q] = vdupq_n_u8(0);
-                    }
+                    low[p] = add_counts(low[p], vget_low_u8(terms[p]), vget_low_u8(minus[p]));
+                    high[p] = add_counts(high[p], vget_high_u8(terms[p]), vget_high_u8(minus[p]));
+                    terms[p] = minus[p] = vdupq_n_u8(0);
                 }
                 left = STEPS;
             }
         }
     }
     for (size_t p = 0; p < P && p < pixels; p++) {
-        for (size_t q = 0; q < Q; q++) {
-            store8(acc + p * acc_stride + 16 * q, low[p][q]);
-            store8(acc + p * acc_stride + 16 * q + 8, high[p][q]);
-        }
+        store8(acc + p * acc_stride, low[p]);
+        store8(acc + p * acc_stride + 8, high[p]);
     }
 }
 
@@ -134,26 +116,23 @@ INLINE void counted(const uint8_t *weights, const size_t weight_planes, const ui
 
 #define COUNTED(weight_planes, patch_planes) \
     counted(weights, weight_planes, patch, patch_planes, patch_stride, pixels, runs, n_runs, acc, acc_stride)
-#define BLOCK(P, Q, weight_planes, patch_planes) \
-    block(P, Q, weights, weight_planes, patch, patch_planes, patch_stride, pixels, runs, n_runs, acc, acc_stride)
-#define PLANES(P, Q)                                    \
-    do {                                                \
-        if (weight_planes == 1) BLOCK(P, Q, 1, 2);      \
-        else if (patch_planes == 1) BLOCK(P, Q, 2, 1);  \
-        else BLOCK(P, Q, 2, 2);                         \
+#define BLOCK(P, weight_planes, patch_planes) \
+    block(P, weights + c, weight_planes, lanes, patch, patch_planes, patch_stride, pixels, runs, n_runs, acc + c, acc_stride)
+#define PLANES(CALL, ...)                                           \
+    do {                                                            \
+        if (weight_planes == 1) CALL(__VA_ARGS__ 1, 2);             \
+        else if (patch_planes == 1) CALL(__VA_ARGS__ 2, 1);         \
+        else CALL(__VA_ARGS__ 2, 2);                                \
     } while (0)
 
 void qd_conv_trits_neon(const uint8_t *weights, size_t weight_planes, size_t lanes, const uint8_t *patch, size_t patch_planes,
                         size_t patch_stride, size_t pixels, const qd_run_span *runs, size_t n_runs, int32_t *acc,
                         size_t acc_stride) {
-    if (lanes == 32) {
-        if (pixels == 1) PLANES(1, 2);
-        else if (weight_planes == 1) COUNTED(1, 2);
-        else if (patch_planes == 1) COUNTED(2, 1);
-        else COUNTED(2, 2);
-    } else {
-        if (pixels == 1) PLANES(1, 1);
-        else PLANES(4, 1);
+    if (lanes == 32 && pixels > 1) PLANES(COUNTED, );
+    for (size_t c = 0; pixels == 1 && c < lanes; c += 16) PLANES(BLOCK, 1, );
+    if (lanes == 16 && pixels > 1) {
+        const size_t c = 0;
+        PLANES(BLOCK, 4, );
     }
 }
 

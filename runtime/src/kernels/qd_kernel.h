@@ -7,6 +7,13 @@
 
 enum { QD_TILE_PIXELS = 4 };
 
+/* Before a loop that is short, or slow beside a kernel that takes its place: as vectors it would only be more code. */
+#if defined(__clang__)
+#define QD_SMALL_LOOP _Pragma("clang loop vectorize(disable) unroll(disable)")
+#else
+#define QD_SMALL_LOOP
+#endif
+
 /* A contiguous stretch of taps inside the map: bytes [from, from + length) of the patch and of each weight row. */
 typedef struct qd_run_span {
     uint32_t from;

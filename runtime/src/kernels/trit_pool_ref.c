@@ -8,7 +8,7 @@ void qd_trit_pool_ref(const qd_window *window, const uint8_t *in, size_t pixel, 
             for (size_t j = 0; j < pixel; j += 2) {
                 unsigned all_minus = 0xFF, any_minus = 0, all_plus = 0xFF, any_plus = 0, minus, plus;
                 for (size_t iy = area.y0; iy < area.y1; iy++) {
-                    for (size_t ix = area.x0; ix < area.x1; ix++) {
+                    QD_SMALL_LOOP for (size_t ix = area.x0; ix < area.x1; ix++) {
                         const uint8_t *at = in + (iy * window->w + ix) * pixel + j;
                         const unsigned positive = at[1] & ~(unsigned)at[0];
                         all_minus &= at[0];
