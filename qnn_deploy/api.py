@@ -219,9 +219,9 @@ def verify(
     images = subjects.load_data(data, shape, dtype, limit)
     generated = inputs.generate(trained.lowered.model, shape, dtype)
     targets = [find_target(name) for name in packed.programs] or [find_target("host")]
-    onnx = next((Path(folder) / row["path"] for row in (manifest or {"artefacts": []})["artefacts"] if row["kind"] == "onnx"), None)
-    content, onnx_limit = onnx.read_bytes() if onnx else None, onnx_limit or slow_limit
-    backends = subjects.chain_backends(trained, content, reference_limit=reference_limit, onnx_limit=onnx_limit)
+    rows = (manifest or {"artefacts": []})["artefacts"]
+    contents = {row["kind"]: (Path(folder) / row["path"]).read_bytes() for row in rows if row["kind"] in ("onnx", "tflite")}
+    backends = subjects.chain_backends(trained, contents, reference_limit=reference_limit, onnx_limit=onnx_limit or slow_limit)
     runtime = subjects.packed_backends(packed, targets, runners, trained=trained, slow_limit=slow_limit, emulated_limit=emulated_limit)
     return parity.compare(
         trained.oracle,

@@ -46,6 +46,7 @@ CODES: dict[str, tuple[Exit, str]] = {
     "QD0308": (Exit.UNDEPLOYABLE, "the input description is missing or does not fit the model"),
     "QD0309": (Exit.UNDEPLOYABLE, "an activation function is not monotone over its accumulators"),
     "QD0310": (Exit.BAD_INPUT, "activations cannot be calibrated on these data"),
+    "QD0311": (Exit.UNDEPLOYABLE, "a layer has no form in Larq Compute Engine"),
     "QD0401": (Exit.TOOLCHAIN, "no compiler was found"),
     "QD0402": (Exit.TOOLCHAIN, "the compiler failed"),
     "QD0403": (Exit.TOOLCHAIN, "a runner is missing or failed"),

@@ -38,7 +38,17 @@ def _onnx(model: ir.Model, program: Program) -> bytes:
     return onnx_model.encode(model)
 
 
-FORMATS: tuple[Format, ...] = (Format("qdm", "model.qdm", _qdm), Format("onnx", "model.onnx", _onnx))
+def _tflite(model: ir.Model, program: Program) -> bytes:
+    from qnn_deploy.emit import lce_tflite
+
+    return lce_tflite.encode(model)
+
+
+FORMATS: tuple[Format, ...] = (
+    Format("qdm", "model.qdm", _qdm),
+    Format("onnx", "model.onnx", _onnx),
+    Format("tflite", "model.tflite", _tflite),
+)
 # Made per target from the C runtime, see `emit.executable`.
 EXECUTABLE = "exe"
 EMIT_NAMES: tuple[str, ...] = (*(row.name for row in FORMATS), EXECUTABLE)

@@ -272,9 +272,9 @@ def _reason(error: QnnDeployError) -> str:
     return error.message.splitlines()[0]
 
 
-def chain_backends(trained: Trained, onnx: bytes | None, *, reference_limit: int, onnx_limit: int | None) -> list[Backend]:
-    """The links of the chain that need no compiler: the deploy form in torch, the numpy reference, the ONNX artefact."""
-    from qnn_deploy.evaluate import divergence, reference
+def chain_backends(trained: Trained, artefacts: Mapping[str, bytes], *, reference_limit: int, onnx_limit: int | None) -> list[Backend]:
+    """The links of the chain that need no compiler: the deploy form in torch, the numpy reference, the artefacts "onnx" and "tflite"."""
+    from qnn_deploy.evaluate import divergence, lce, reference
     from qnn_deploy.nn.deploy import deploy
     from qnn_deploy.nn.truth import logits
 
@@ -293,6 +293,7 @@ def chain_backends(trained: Trained, onnx: bytes | None, *, reference_limit: int
             rows.append(Backend("deploy form", "torch", "-", None, None, f"not traceable by torch.fx: {type(error).__name__}"))
     diagnose = divergence.diagnose_reference(module, graph)
     rows.append(Backend("exact graph", "numpy", "-", reference_limit, lambda images: as_float(reference.run(graph, images)), "", diagnose))
+    onnx, tflite = artefacts.get("onnx"), artefacts.get("tflite")
     if onnx is not None:
         try:
             rows.append(
@@ -302,4 +303,10 @@ def chain_backends(trained: Trained, onnx: bytes | None, *, reference_limit: int
             if error.code != "QD0111":
                 raise
             rows.append(Backend("model.onnx", "onnxruntime", "-", None, None, "ONNX Runtime is not installed"))
+    if tflite is not None:
+        try:
+            predict = lce.predict_tflite(lce.find(), tflite, input_of(trained.loaded)[0])
+            rows.append(Backend("model.tflite", "LCE interpreter", "-", None, predict))
+        except UserError as error:
+            rows.append(Backend("model.tflite", "LCE interpreter", "-", None, None, f"{_reason(error)}: {error.help}"))
     return rows
