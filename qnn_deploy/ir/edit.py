@@ -26,14 +26,17 @@ _REFUSED = "qnn_deploy.refused"
 
 def fresh_name(graph: ir.Graph, base: str) -> str:
     """``base``, or ``base_1``, ``base_2``, ...: the first that no value of the graph carries."""
-    taken = {value.name for value in graph.inputs} | set(graph.initializers)
-    for node in graph:
-        taken.update(value.name for value in node.outputs)
     name, count = base, 0
-    while name in taken:
+    while _taken(graph, name):
         count += 1
         name = f"{base}_{count}"
     return name
+
+
+def _taken(graph: ir.Graph, name: str) -> bool:
+    if name in graph.initializers or any(value.name == name for value in graph.inputs):
+        return True
+    return any(value.name == name for node in graph for value in node.outputs)
 
 
 def add_initializer(graph: ir.Graph, base: str, array: NDArray[Any]) -> ir.Value:

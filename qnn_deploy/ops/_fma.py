@@ -31,8 +31,9 @@ def fma(x: Array, a: Array, b: Array) -> Array:
         t = s - p
         e = (p - (s - t)) + (addend - t)
         even = (s.view(np.int64) & 1) == 0
-        odd = np.where((e != 0) & even, np.nextafter(s, np.copysign(np.inf, e)), s)
-        return np.asarray(odd.astype(np.float32))
+        move = (e != 0) & even
+        s[move] = np.nextafter(s[move], np.copysign(np.inf, e[move]))
+        return s.astype(np.float32)
 
 
 # The same from ONNX operators, which cannot see a double's last bit. Values in: xf, af, bf (float). Value out: y (float).

@@ -45,11 +45,12 @@ class FoldThresholds(LevelPass):
 
     def rewrite(self, model: ir.Model) -> bool:
         self.proofs = []
+        ranges = analyse(model.graph)  # once: a fold changes no range that a later one asks for
         for node in [node for node in model.graph if node.op_type == "Sign" or _levels(node) is not None]:
             value, chain = chain_to(node.inputs[0])  # type: ignore[arg-type]
             reduction = value.producer()
             if reduction is not None and reduction.op_type in _REDUCTIONS and len(list(value.uses())) == 1 and not value.is_graph_output():
-                self._fold(model.graph, reduction, chain, node, analyse(model.graph))
+                self._fold(model.graph, reduction, chain, node, ranges)
         return bool(self.proofs)
 
     def _fold(self, graph: ir.Graph, reduction: ir.Node, chain: list[ir.Node], tail: ir.Node, ranges: Ranges) -> None:

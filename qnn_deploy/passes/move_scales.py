@@ -10,7 +10,7 @@ from qnn_deploy.ir.levels import Level
 from qnn_deploy.passes._base import LevelPass
 from qnn_deploy.passes._importing import power_of_two
 from qnn_deploy.passes.departures import depart
-from qnn_deploy.passes.ranges import analyse
+from qnn_deploy.passes.ranges import Ranges, analyse
 
 _REDUCTIONS = ("Conv", "ConvTranspose", "Gemm", "SumPool")
 # What commutes with a positive factor, rounding included: each gives one of its inputs, or 0.
@@ -28,8 +28,9 @@ class MoveScales(LevelPass):
 
     def rewrite(self, model: ir.Model) -> bool:
         graph, changed = model.graph, False
+        ranges: Ranges = {}
         for node in [node for node in graph if node.op_type in _REDUCTIONS]:
-            while (scale := _scale_before(node)) is not None:
+            while (scale := _scale_before(node, ranges)) is not None:
                 self._move(graph, node, scale)
                 changed = True
         if changed:
@@ -58,7 +59,7 @@ class MoveScales(LevelPass):
             use.node.replace_input_with(use.idx, moved.outputs[0])
 
 
-def _scale_before(reduction: ir.Node) -> ir.Node | None:
+def _scale_before(reduction: ir.Node, ranges: Ranges) -> ir.Node | None:
     """The Scale by one positive number of integers that ``reduction`` reads, through what commutes with it."""
     node = reduction.inputs[0].producer() if reduction.inputs[0] is not None else None
     while node is not None and (is_op(node, *_BETWEEN) or is_op(node, "Rearrange", domain=DOMAIN)):
@@ -69,7 +70,7 @@ def _scale_before(reduction: ir.Node) -> ir.Node | None:
     if factor is None or not bool(np.all(factor == factor.flat[0])) or factor.flat[0] <= 0:
         return None
     # Last, since it walks over the whole graph.
-    return node if node.inputs[0] in analyse(reduction.graph) else None  # type: ignore[arg-type]
+    return node if node.inputs[0] in analyse(reduction.graph, ranges) else None  # type: ignore[arg-type]
 
 
 def _copy_without(graph: ir.Graph, value: ir.Value, scale: ir.Node) -> ir.Value:

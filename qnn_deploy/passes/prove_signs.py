@@ -52,7 +52,7 @@ class ProveSigns(LevelPass):
                 step = add_initializer(model.graph, f"{node.name}.step", np.array([SMALLEST], np.float32))
                 replace_node(node, "Quantize", [node.inputs[0], step], {"low": -1, "high": 1, **to}, domain=DOMAIN, dtype=ir.DataType.FLOAT)
             # Later signs may stand on this one.
-            ranges = analyse(model.graph)
+            ranges = analyse(model.graph, ranges)
         return bool(signs)
 
 

@@ -115,7 +115,7 @@ class QuantiseActivations(LevelPass):
         if node.op_type == "SumPool":
             bound = int(np.prod([int(d) for d in list(node.inputs[0].shape)[2:]]))  # type: ignore[union-attr, arg-type]
         else:
-            weights = np.abs(weights_of(node))
+            weights = np.abs(weights_of(node).astype(np.int64))
             bound = int(weights.reshape(len(weights), -1).sum(axis=1).max())
             if weights[0].size > most_terms(smallest_weights(weights.clip(max=127).astype(np.int8)), DType.I16):
                 limit = min(limit, ACTIVATIONS["int8"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -33,23 +34,26 @@ class Range:
 Ranges = dict[ir.Value, Range]
 
 
-def weights_of(node: ir.Node) -> NDArray[np.int64]:
-    """The constant integer weights of a Conv or Gemm/Dense node, int64."""
+def weights_of(node: ir.Node) -> NDArray[Any]:
+    """The constant weights of a Conv or Gemm/Dense node: integers, float32 at L1 and int8 at L2."""
     value = node.inputs[1]
     assert value is not None and value.const_value is not None
-    return value.const_value.numpy().astype(np.int64)
+    return value.const_value.numpy()
 
 
-def analyse(graph: ir.Graph) -> Ranges:
-    """Ranges of every integer-valued value of an L1 graph, or of an L2 graph whose weights are not packed yet."""
-    ranges: Ranges = {}
+def analyse(graph: ir.Graph, known: Ranges | None = None) -> Ranges:
+    """Ranges of every integer-valued value of an L1 graph, or of an L2 graph whose weights are not packed yet.
+
+    ``known`` holds ranges that an earlier call found and no edit has changed since; it is extended, and no weights are read for them again.
+    """
+    ranges: Ranges = {} if known is None else known
     source = graph.inputs[0]
     assert source.dtype is not None and source.shape is not None
     low, high = _INPUT_RANGES[source.dtype.name]
     channels = int(source.shape[1])  # type: ignore[arg-type]
     ranges[source] = Range(np.full(channels, low), np.full(channels, high))
     for node in graph:
-        result = _range(node, ranges)
+        result = None if node.outputs[0] in ranges else _range(node, ranges)
         if result is not None:
             ranges[node.outputs[0]] = result
     return ranges
@@ -103,22 +107,21 @@ def _range(node: ir.Node, ranges: Ranges) -> Range | None:
 def _reduction(node: ir.Node, x: Range) -> Range:
     """Range of a convolution or dense layer: each weight times the end of its input's range that is larger (or smaller)."""
     weights = weights_of(node)
-    out = len(weights)
+    out, channels = weights.shape[:2]
     groups = node.attributes["group"].as_int() if "group" in node.attributes else 1
     # Of a transposed convolution every output pixel has taps of its own.
     partial = node.op_type == "ConvTranspose" or ("pads" in node.attributes and any(node.attributes["pads"].as_ints()))
-    per_group = weights.reshape(groups, out // groups, weights.shape[1], -1)
-    low = x.low.reshape(groups, 1, -1, 1)
-    high = x.high.reshape(groups, 1, -1, 1)
+    taps = weights.reshape(groups, out // groups, channels, -1)
+    plus = np.maximum(taps, 0).sum(axis=3, dtype=np.float64).astype(np.int64)
+    minus = np.minimum(taps, 0).sum(axis=3, dtype=np.float64).astype(np.int64)
+    low, high = x.low.reshape(groups, channels, 1), x.high.reshape(groups, channels, 1)
     if partial:
         # A padded tap adds nothing, whatever its weight.
         low, high = np.minimum(low, 0), np.maximum(high, 0)
-    ends = per_group * low, per_group * high
-    minimum = np.minimum(*ends).sum(axis=(2, 3)).reshape(-1)
-    maximum = np.maximum(*ends).sum(axis=(2, 3)).reshape(-1)
+    minimum = (plus @ low + minus @ high).reshape(-1)
+    maximum = (plus @ high + minus @ low).reshape(-1)
     # Sums of products of odd numbers: all of one parity unless padding drops an odd number of them.
-    odd = x.bipolar and bool(np.all(weights % 2 != 0))
+    odd = x.bipolar and bool(np.all(weights.astype(np.int32) & 1))
     if odd and partial:
-        bound = np.abs(weights).reshape(out, -1).sum(1)
-        return Range(-bound, bound, 2) if weights.shape[1] % 2 == 0 else Range(-bound, bound)
+        return Range(minimum, maximum, 2 if channels % 2 == 0 else 1)
     return Range(minimum, maximum, 2 if odd else 1)
