@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Fuzz the runtime: `python3 tools/fuzz.py [--seconds N] [--replay] [TARGET ...]`.
+"""Fuzz the runtime: `python3 tools/fuzz.py [--seconds N] [--replay | --memory] [TARGET ...]`.
 
-Builds the targets of ``runtime/fuzz`` with AddressSanitizer and UndefinedBehaviorSanitizer. The corpus of a run is kept and read by the
-next one. With ``--replay``, or where clang's
-libFuzzer is missing, each file of the corpus is run once. A finding is kept under ``build/fuzz`` and its path is printed.
+Builds the targets of ``runtime/fuzz`` with AddressSanitizer and UndefinedBehaviorSanitizer, with ``--memory`` with MemorySanitizer. The
+corpus of a run is kept and read by the next one. With ``--replay``, or where clang's libFuzzer is missing, each file of the corpus is run
+once. A finding is kept under ``build/fuzz`` and its path is printed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FUZZ = ROOT / "runtime" / "fuzz"
 BUILD = ROOT / "build" / "fuzz"
 _STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wcast-align", "-Wvla", "-Werror", "-O1", "-g", "-ffp-contract=off"]
-_SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+_ADDRESS, _MEMORY = ("address,undefined", "-fno-sanitize-recover=all"), ("memory", "-DQD_FUZZ_MEMORY")
 # Noting the operands of every comparison takes three quarters of the time; the mutator finds its numbers in the file.
 _EDGES_ONLY = "-fno-sanitize-coverage=trace-cmp"
 # Freed blocks are kept for 16 MB, not 256: fresh pages for every execution took as long as the rest of it.
@@ -42,7 +42,7 @@ def sources_of(patterns: tuple[str, ...]) -> list[Path]:
     return [path for pattern in patterns for path in sorted((ROOT / "runtime" / "src").glob(pattern))]
 
 
-def compile_target(target: str, *, fuzzer: bool, compiler: str, folder: Path) -> Path:
+def compile_target(target: str, *, fuzzer: bool, compiler: str, folder: Path, sanitizer: tuple[str, str] = _ADDRESS) -> Path:
     """The executable of ``target``, for libFuzzer or for replaying files.
 
     Raises:
@@ -54,11 +54,11 @@ def compile_target(target: str, *, fuzzer: bool, compiler: str, folder: Path) ->
     includes = [f"-I{ROOT / 'runtime' / name}" for name in ("include", "src")]
     folder.mkdir(parents=True, exist_ok=True)
     if not fuzzer:
-        sanitize = _SANITIZE
+        sanitize = [f"-fsanitize={sanitizer[0]}", sanitizer[1]]
         flags = tuple(flag for flag in flags if flag != _EDGES_ONLY)
         sources.append(FUZZ / "replay.c")
     else:
-        sanitize = ["-fsanitize=fuzzer,address,undefined", *_SANITIZE[1:]]
+        sanitize = [f"-fsanitize=fuzzer,{sanitizer[0]}", sanitizer[1]]
         if mutator:  # of no interest itself: fast, and without instruments
             subprocess.run([compiler, *_STRICT, "-O2", *includes, "-c", str(FUZZ / mutator), "-o", str(folder / "mutate.o")], check=True)
             sources.append(folder / "mutate.o")
@@ -89,9 +89,9 @@ def replay(target: str, compiler: str) -> bool:
     return run.returncode == 0
 
 
-def fuzz(target: str, seconds: int) -> bool:
+def fuzz(target: str, seconds: int, sanitizer: tuple[str, str]) -> bool:
     """Let libFuzzer work for ``seconds``; true if nothing was found."""
-    program = compile_target(target, fuzzer=True, compiler="clang", folder=BUILD)
+    program = compile_target(target, fuzzer=True, compiler="clang", folder=BUILD, sanitizer=sanitizer)
     corpus = BUILD / f"corpus_{target}"
     corpus.mkdir(exist_ok=True)
     options = [f"-max_total_time={seconds}", "-print_final_stats=1", "-max_len=16384", "-timeout=20", f"-artifact_prefix={BUILD}/{target}-"]
@@ -118,7 +118,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], help="default: all")
     parser.add_argument("--seconds", type=int, default=60, help="for each target (60)")
-    parser.add_argument("--replay", action="store_true", help="only run the corpus once; any compiler")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--replay", action="store_true", help="only run the corpus once; any compiler")
+    only.add_argument("--memory", action="store_true", help="with MemorySanitizer: nothing depends on what nothing has written")
     arguments = parser.parse_args()
     compiler = shutil.which("clang") or shutil.which("gcc")
     if compiler is None:
@@ -128,9 +130,9 @@ def main() -> int:
         print("fuzzing not run: clang has no libFuzzer here (apt install clang libclang-rt-14-dev); the corpus is replayed")
     found = 0
     for target in arguments.targets or TARGETS:
-        found += not replay(target, compiler)
-        if with_fuzzer:
-            found += not fuzz(target, arguments.seconds)
+        # libFuzzer begins with every file of the corpus as it is.
+        sanitizer = _MEMORY if arguments.memory else _ADDRESS
+        found += not (fuzz(target, arguments.seconds, sanitizer) if with_fuzzer else replay(target, compiler))
     print(f"{len(arguments.targets or TARGETS) - found} passed, {found} failed")
     return 1 if found else 0
 

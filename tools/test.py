@@ -128,8 +128,7 @@ def main() -> int:
         if analysers:
             steps.append(("analysers", [python, "tools/analyse.py"], None))
         skipped += [f"{name:<22} not run: not found (apt install {name})" for name in ("clang-tidy", "cppcheck") if name not in analysers]
-        for what in ("edits", "soak", "race"):
-            steps.append((what, [python, "tools/stress.py", what], None))
+        steps.append(("edits, soak, race", [python, "tools/stress.py"], None))
         steps.append(("determinism", [python, "tools/determinism.py", "--short"], None))
         for what in (("build", "--kills", "5"), ("train", "--kills", "6"), ("shortage", "--short")):
             steps.append((f"faults, {what[0]}", [python, "tools/faults.py", *what], None))
