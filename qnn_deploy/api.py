@@ -282,7 +282,8 @@ def bench(
     Args:
         kernels: families; default: every one of the target.
         threads: of the C runtime; results do not depend on it.
-        peers: also the same network in u8s8 and in fp32 on ONNX Runtime, interleaved; rows then have ``ratio``, their speed over fp32.
+        peers: also the same network on Larq Compute Engine, in fp32 on TFLite, in u8s8 and in fp32 on ONNX Runtime, interleaved; rows then
+            have ``ratio``, their speed over the last; ``not_run`` says which peers are not there and why.
         trust_pickle: for ``peers``, see `frontend.load_model`.
     """
     from qnn_deploy.evaluate import bench as measuring
@@ -303,22 +304,21 @@ def bench(
         )
         for family in kernels or row.kernels
     ]
+    not_run: list[str] = []
     if peers:
-        from qnn_deploy.evaluate.float_twin import float_twin
-        from qnn_deploy.evaluate.int8_twin import int8_twin
+        from qnn_deploy.evaluate import peers as others
 
         spec, options = subjects.source_of(Path(name), packed.manifest)
-        twin = float_twin(subjects.open_trained(spec, **options, trust_pickle=trust_pickle).lowered.l1)
-        for form, model in (("u8s8", int8_twin(twin)), ("fp32", twin)):
-            peer = measuring.measure_onnx(model, packed.input[0], packed.program.macs)
-            measured.append(({"name": f"{title} in {form}", "runner": "onnxruntime", "kernels": "default"}, peer))
+        lowered = subjects.open_trained(spec, **options, trust_pickle=trust_pickle).lowered
+        added, not_run = others.peers(lowered, title, packed)
+        measured += added
     rows = measuring.interleave(measured, runs, warmup, progress)
     if not rows:
         raise ToolchainError("QD0403", f"none of the kernels {', '.join(kernels or row.kernels)} is there on {found.name}")
     if peers:
         for line in rows:
             line["ratio"] = rows[-1]["median_ms"] / line["median_ms"]
-    return {"schema_version": measuring.SCHEMA_VERSION, "rows": rows}
+    return {"schema_version": measuring.SCHEMA_VERSION, "rows": rows, "not_run": not_run}
 
 
 def lint(model: Any, *, weights: str | None = None, input_spec: str | None = None, trust_pickle: bool = False) -> Lint:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Whole networks at full size, random weights, beside ONNX Runtime: `python3 tools/bench_networks.py [--threads 2] [--json F]`.
+"""Whole networks at full size, random weights, beside their peers: `python3 tools/bench_networks.py [--threads 2] [--json F]`.
 
 VGG-small (32x32x3, 128 to 512 channels) and QuickNet (224x224x3, 64 to 512 channels) with binary weights and activations: every kernel
-family of this machine and ONNX Runtime with the same network in 8 bits and in fp32, interleaved; then the share of the operators beside
-the convolutions, and with ``--threads`` the speed-up over one thread.
+family of this machine, and the same network on Larq Compute Engine (where ``QNN_DEPLOY_LCE_PYTHON`` names a Python that has it), in fp32 on
+TFLite, and in 8 bits and in fp32 on ONNX Runtime, interleaved; then the share of the operators beside the convolutions, and with
+``--threads`` the speed-up over one thread.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ def measure(name: str, families: tuple[str, ...], runs: int, threads: int, peers
 
 def text(row: dict[str, Any]) -> str:
     """One row for people."""
-    form = row["name"].split()[-1] if row["runner"] == "onnxruntime" else row["kernels"]
-    title = f"{row['network']:10} {form:8} {row['threads']} thread(s)"
+    how = row["kernels"] if row["kernels"] != "default" else row["name"].split()[-1]
+    form = how if row["layers"] else f"{row['runner']} {how}"
+    title = f"{row['network']:10} {form:16} {row['threads']} thread(s)"
     tail = f" {row['ratio']:6.2f}x fp32" if "ratio" in row else ""
     tail += f", {row['beside']:.1%} beside convolutions" if row["beside"] is not None else ""
-    return f"{title} {row['median_ms']:9.3f} ms (p95 {row['p95_ms']:9.3f}) {row['gmacs_per_s']:8.1f} GMAC/s{tail}"
+    return f"{title} {row['median_ms']:9.3f} ms (fastest {row['fastest_ms']:9.3f}) {row['gmacs_per_s']:8.1f} GMAC/s{tail}"
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ from qnn_deploy.errors import Exit, UserError
 @click.option("--runs", type=click.IntRange(min=1), default=30, show_default=True)
 @click.option("--warmup", type=click.IntRange(min=0), default=3, show_default=True)
 @click.option("--layers", is_flag=True, help="Show the time of each operator.")
-@click.option("--peers", is_flag=True, help="Also the same network in 8 bits and in fp32 on ONNX Runtime.")
+@click.option("--peers", is_flag=True, help="Also the same network on LCE, TFLite and ONNX Runtime.")
 @click.option("--trust-pickle", is_flag=True, help="For --peers: run what the weights' file of the build names, of a trusted author.")
 @click.option("--baseline", type=click.Path(), help="JSON of an earlier run; exit 1 where a row became slower.")
 @click.option(
@@ -66,6 +66,8 @@ def command(
         show_json(value)
     else:
         show(bench_table(value["rows"]))
+        for line in value["not_run"]:
+            note(f"not run: {line}")
         if layers:
             show("\n" + bench_layers(value["rows"]))
     slower = regressions(value["rows"], before, max_regress / 100) if before is not None else []

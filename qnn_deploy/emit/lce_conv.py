@@ -155,6 +155,7 @@ def binary(
 def wide(
     graph: Graph,
     source: Map,
+    floats: int,
     weights: NDArray[np.float32],
     window: Window,
     result: tuple[int, int, int],
@@ -162,11 +163,11 @@ def wide(
     *,
     thresholds: NDArray[np.int32] | None = None,
     affine: Affine | None = None,
+    relu: bool = False,
 ) -> Map:
-    """The same for wider values, by float32 weights [O, C / group, Kh, Kw]; ``affine`` is multiplied into them."""
-    assert source.floats is not None
+    """The same for any values, the tensor ``floats``, by float32 weights; ``affine`` is multiplied into these, and a ReLU may follow."""
     outputs = weights.shape[0]
-    padding, floats = window.padding(source.shape[:2], result[:2]), source.floats
+    padding = window.padding(source.shape[:2], result[:2])
     if padding is None:
         floats, padding = pad(graph, floats, window.pads, np.zeros(1, np.float32), f"{name}.padded"), VALID
     limit = None
@@ -180,7 +181,7 @@ def wide(
     if affine is not None:
         weights, bias, limit = weights * affine.scale[:, None, None, None], affine.bias, None
     options = {"Padding": padding, "StrideH": window.strides[0], "StrideW": window.strides[1]}
-    options |= {"DilationHFactor": window.dilations[0], "DilationWFactor": window.dilations[1]}
+    options |= {"DilationHFactor": window.dilations[0], "DilationWFactor": window.dilations[1], "FusedActivationFunction": int(relu)}
     kind, order = "CONV_2D", (0, 2, 3, 1)
     if window.group > 1 and window.group == source.shape[2]:
         kind, order, options["DepthMultiplier"] = "DEPTHWISE_CONV_2D", (1, 2, 3, 0), outputs // window.group

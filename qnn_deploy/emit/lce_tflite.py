@@ -9,7 +9,7 @@ Tensors are [1, H, W, C]; the input is named "input", the output "logits" is [1,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,9 @@ from qnn_deploy.ir.levels import SOURCE, Level, attributes_of, spec_of, verify
 from qnn_deploy.ops._bits import unpack_signs
 
 INPUT, OUTPUT = "input", "logits"
-_LAYERS = ("Conv", "BinaryConv", "Dense", "BinaryDense")
-# A few-bit activation has at most so many values; wider ones are integers in float32.
+_LAYERS = ("Conv", "BinaryConv", "Dense", "BinaryDense", "Gemm")
+_AFFINE = ("Cast", "Scale", "BatchNorm", "BatchNormalization", "Bias")
+# A few-bit activation has at most so many values and few-bit weights stay below half of that; wider ones are integers in float32.
 _FEW = 16
 _HELP = "emit qdm, onnx or exe, which have it"
 
@@ -44,20 +45,29 @@ def encode(model: ir.Model, *, exact: bool = True) -> bytes:
         UserError: QD0111 where the schema's package is not installed.
     """
     verify(model, Level.L2)
-    lowering = _Lowering(model.graph, exact)
-    source, result = lowering.run()
-    return write(lowering.graph, [source], [result], f"qnn-deploy {__version__}, for Larq Compute Engine 0.16")
+    return Lowering(model.graph, HANDLERS, exact).encode()
 
 
-class _Lowering:
-    def __init__(self, source: ir.Graph, exact: bool) -> None:
-        self.source, self.exact, self.graph = source, exact, Graph()
+class Lowering:
+    """A graph on its way to TFLite: `Map` by value, a handler by operator; what follows a layer is fused into it.
+
+    Attributes:
+        exact: keep the bits; else scales, BatchNorm, biases and ``rectifiers`` behind a layer go into it.
+        rectifiers: operators that are a ReLU.
+    """
+
+    def __init__(self, source: ir.Graph, handlers: Mapping[str, Handler], exact: bool, rectifiers: tuple[str, ...] = ("Relu",)) -> None:
+        self.source, self.handlers, self.exact, self.rectifiers, self.graph = source, handlers, exact, rectifiers, Graph()
         self.maps: dict[ir.Value, Map] = {}
         self.done: set[ir.Node] = set()
         self.findings: list[QnnDeployError] = []
 
-    def run(self) -> tuple[int, int]:
-        """Indices of the input and the output tensor."""
+    def encode(self) -> bytes:
+        """The file's bytes.
+
+        Raises:
+            CompileErrors: QD0311. UserError: QD0111.
+        """
         given, last = self.source.inputs[0], self.source.outputs[0]
         source = self.graph.tensor(INPUT, spec_of(given).dtype, (1, *_shape(given)))
         self.maps[given] = Map(_shape(given), source)
@@ -70,10 +80,11 @@ class _Lowering:
         height, width, channels = _shape(last)
         shape = (1, channels) if height * width == 1 else (1, height, width, channels)
         to = self.graph.constant("logits.shape", np.array(shape, np.int32))
-        return source, self.graph.add("RESHAPE", (result, to), OUTPUT, shape)
+        output = self.graph.add("RESHAPE", (result, to), OUTPUT, shape)
+        return write(self.graph, [source], [output], f"qnn-deploy {__version__}, for Larq Compute Engine 0.16")
 
     def _node(self, node: ir.Node) -> Map:
-        handler = _HANDLERS.get(node.op_type)
+        handler = self.handlers.get(node.op_type)
         if handler is None:
             return self.refuse(node, f"{node.op_type} has no form in Larq Compute Engine here")
         return handler(self, node)
@@ -119,19 +130,19 @@ class _Lowering:
     def affine(self, node: ir.Node) -> tuple[ir.Node, Affine | None]:
         """The last of the scales, BatchNorms and biases behind a layer, and all of them in one; nothing of it where bits must be kept."""
         scale, bias, last = np.ones(1, np.float32), np.zeros(1, np.float32), node
-        while not self.exact and (reader := self.follow(last, ("Cast", "Scale", "BatchNorm", "Bias"))) is not None:
+        while not self.exact and (reader := self.follow(last, _AFFINE)) is not None:
             if reader.op_type == "Bias":
                 bias = bias + self.vector(reader, 1)
             elif reader.op_type != "Cast":
-                scale, bias = scale * self.vector(reader, 1), bias * self.vector(reader, 1)
-                bias = bias + self.vector(reader, 2) if reader.op_type == "BatchNorm" else bias
+                factor, term = batch_norm(reader) if "Batch" in reader.op_type else (self.vector(reader, 1), np.float32(0))
+                scale, bias = scale * factor, bias * factor + term
             last = reader
         channels = _shape(node.outputs[0])[2]
         whole = Affine(*(np.broadcast_to(each, (channels,)).astype(np.float32) for each in (scale, bias)))
         return last, whole if last is not node else None
 
 
-def _layer(self: _Lowering, node: ir.Node) -> Map:
+def _layer(self: Lowering, node: ir.Node) -> Map:
     value = node.inputs[0]
     assert value is not None
     source, attributes = self.maps[value], attributes_of(node)
@@ -140,38 +151,43 @@ def _layer(self: _Lowering, node: ir.Node) -> Map:
     if node.op_type in ("Conv", "BinaryConv"):
         strides, dilations, pads = (tuple(attributes[name]) for name in ("strides", "dilations", "pads"))
         window = Window(window.kernel, strides, dilations, pads, attributes["group"])
-    if source.floats is None and node.op_type in ("Conv", "Dense"):
-        return self.refuse(node, "signs by weights of more than one bit; Larq Compute Engine multiplies signs by signs only")
-    if source.floats is None and window.group > 1 and weights.shape[1] % lce_conv.WORD:
+    binary = source.bits is not None and node.op_type.startswith("Binary")
+    if source.bits is not None and not binary and np.abs(weights).max() < _FEW // 2:
+        return self.refuse(node, "signs by few-bit weights; Larq Compute Engine multiplies signs by signs only")
+    if binary and window.group > 1 and weights.shape[1] % lce_conv.WORD:
         return self.refuse(node, f"groups of {weights.shape[1]} channels; Larq Compute Engine takes multiples of {lce_conv.WORD}")
     threshold = self.follow(node, ("Threshold",))
     last, affine = (threshold, None) if threshold is not None else self.affine(node)
     thresholds = None if threshold is None else _constant(threshold, 1)
     shape, name = _shape(node.outputs[0]), _name(node)
-    if source.floats is None:
+    if binary:
         result = lce_conv.binary(self.graph, source, weights, window, shape, name, thresholds=thresholds, affine=affine)
     else:
-        floats = weights.astype(np.float32)
-        result = lce_conv.wide(self.graph, source, floats, window, shape, name, thresholds=thresholds, affine=affine)
+        tensor, floats = self.floats(value), weights.astype(np.float32)
+        relu = None if self.exact else self.follow(last, self.rectifiers)
+        last = relu or last
+        result = lce_conv.wide(
+            self.graph, source, tensor, floats, window, shape, name, thresholds=thresholds, affine=affine, relu=relu is not None
+        )
     self.maps[node.outputs[0]] = self.maps[last.outputs[0]] = result
     return result
 
 
-def _threshold(self: _Lowering, node: ir.Node) -> Map:
+def _threshold(self: Lowering, node: ir.Node) -> Map:
     thresholds = _constant(node, 1).astype(np.int64)
     return lce_conv.quantize(self.graph, lce_conv.below(self.graph, self.floats(_input(node)), thresholds, _name(node)), _name(node))
 
 
-def _sign(self: _Lowering, node: ir.Node) -> Map:
+def _sign(self: Lowering, node: ir.Node) -> Map:
     return lce_conv.quantize(self.graph, self.floats(_input(node)), _name(node))
 
 
-def _multi_threshold(self: _Lowering, node: ir.Node) -> Map:
+def _multi_threshold(self: Lowering, node: ir.Node) -> Map:
     values = _constant(node, 1).shape[0] + 1
     return self.refuse(node, f"an activation of {values} values; Larq Compute Engine has those of two")
 
 
-def _quantize(self: _Lowering, node: ir.Node) -> Map:
+def _quantize(self: Lowering, node: ir.Node) -> Map:
     attributes = attributes_of(node)
     low, high = attributes["low"], attributes["high"]
     if high - low < _FEW:
@@ -185,7 +201,7 @@ def _quantize(self: _Lowering, node: ir.Node) -> Map:
     )
 
 
-def _subtract_zero(self: _Lowering, node: ir.Node) -> Map:
+def _subtract_zero(self: Lowering, node: ir.Node) -> Map:
     value, zero = _input(node), _constant(node, 1)
     limits = np.iinfo(spec_of(value).dtype)
     limit = max(abs(int(side) - int(each)) for side in (limits.min, limits.max) for each in zero.reshape(-1))
@@ -193,23 +209,23 @@ def _subtract_zero(self: _Lowering, node: ir.Node) -> Map:
     return self.step(node, "SUB", floats, self.fixed(node, 1), limit=limit)
 
 
-def _pad(self: _Lowering, node: ir.Node) -> Map:
+def _pad(self: Lowering, node: ir.Node) -> Map:
     source, attributes = self.maps[_input(node)], attributes_of(node)
     axes = len(attributes["pads"]) // 2
     before, behind = ((*attributes["pads"][part], 0)[:2] for part in (slice(axes), slice(axes, None)))
     pads, value = (before[0], before[1], behind[0], behind[1]), attributes["value"]
     shape, name = _shape(node.outputs[0]), _name(node)
-    if source.floats is not None:
+    if source.bits is None:
+        assert source.floats is not None
         tensor = lce_conv.pad(self.graph, source.floats, pads, np.array([value], np.float32), name)
         return Map(shape, tensor, limit=None if source.limit is None else max(source.limit, abs(value)))
     if abs(value) != 1 or (value == -1 and source.shape[2] % lce_conv.WORD):
         return self.refuse(node, f"signs with a margin of {value}", help="pad with +1, or zero padding of the convolution")
-    assert source.bits is not None
     fill = np.array([0 if value == 1 else -1], np.int32)  # all bits of a word
     return Map(shape, bits=lce_conv.pad(self.graph, source.bits, pads, fill, name), limit=1)
 
 
-def _bit_pool(self: _Lowering, node: ir.Node) -> Map:
+def _bit_pool(self: Lowering, node: ir.Node) -> Map:
     source, attributes, minimum = self.maps[_input(node)], attributes_of(node), _constant(node, 1)
     shape, name = _shape(node.outputs[0]), _name(node)
     kernel, strides = attributes["kernel_shape"], attributes["strides"]
@@ -233,7 +249,7 @@ def _bit_pool(self: _Lowering, node: ir.Node) -> Map:
     return Map(shape, bits=bits, limit=1)
 
 
-def _max_pool(self: _Lowering, node: ir.Node) -> Map:
+def _max_pool(self: Lowering, node: ir.Node) -> Map:
     source, attributes = self.maps[_input(node)], attributes_of(node)
     shape, kernel, strides = _shape(node.outputs[0]), attributes["kernel_shape"], attributes["strides"]
     window = Window(tuple(kernel), tuple(strides), tuple(attributes["dilations"]), tuple(attributes["pads"]))
@@ -244,19 +260,19 @@ def _max_pool(self: _Lowering, node: ir.Node) -> Map:
     return Map(shape, self.graph.add("MAX_POOL_2D", (self.floats(_input(node)),), _name(node), (1, *shape), options=options))
 
 
-def _batch_norm(self: _Lowering, node: ir.Node) -> Map:
+def _batch_norm(self: Lowering, node: ir.Node) -> Map:
     source, name = self.maps[_input(node)], _name(node)
-    x, a, b = self.floats(_input(node)), self.vector(node, 1), self.vector(node, 2)
+    x, (a, b) = self.floats(_input(node)), batch_norm(node)
     if not self.exact:
-        product = self.graph.add("MUL", (x, self.fixed(node, 1)), f"{name}.product", self.graph.shape(x))
-        return self.step(node, "ADD", product, self.fixed(node, 2))
+        product = self.graph.add("MUL", (x, self.graph.constant(f"{name}.a", a)), f"{name}.product", self.graph.shape(x))
+        return self.step(node, "ADD", product, self.graph.constant(f"{name}.b", b))
     if not (tflite_fma.in_reach(a) and tflite_fma.in_reach(b)):
         return self.refuse(node, f"BatchNorm by numbers outside [{tflite_fma.LEAST:.0e}, {tflite_fma.MOST:.0e}]")
     narrow = source.limit is not None and source.limit <= tflite_fma.NARROW
     return Map(source.shape, tflite_fma.fma(self.graph, x, a, b, name, narrow=narrow))
 
 
-def _prelu(self: _Lowering, node: ir.Node) -> Map:
+def _prelu(self: Lowering, node: ir.Node) -> Map:
     x, slope = self.floats(_input(node)), self.vector(node, 1)
     if not self.exact or slope.min() >= 0:
         slopes = np.broadcast_to(slope, (self.maps[_input(node)].shape[2],)).reshape(1, 1, -1)
@@ -267,12 +283,12 @@ def _prelu(self: _Lowering, node: ir.Node) -> Map:
     return self.step(node, "SELECT_V2", above, x, self.graph.add("MUL", (x, self.fixed(node, 1)), f"{name}.product", shape))
 
 
-def _clip(self: _Lowering, node: ir.Node) -> Map:
+def _clip(self: Lowering, node: ir.Node) -> Map:
     low = self.graph.add("MAXIMUM", (self.floats(_input(node)), self.fixed(node, 1)), f"{_name(node)}.above", (1, *_shape(_input(node))))
     return self.step(node, "MINIMUM", low, self.fixed(node, 2))
 
 
-def _sum_pool(self: _Lowering, node: ir.Node) -> Map:
+def _sum_pool(self: Lowering, node: ir.Node) -> Map:
     source = self.maps[_input(node)]
     axes = self.graph.constant("sum.axes", np.array([1, 2], np.int32))
     channels = source.shape[2]
@@ -280,22 +296,22 @@ def _sum_pool(self: _Lowering, node: ir.Node) -> Map:
     return Map((1, 1, channels), tensor, limit=None if source.limit is None else source.limit * source.shape[0] * source.shape[1])
 
 
-def _concat(self: _Lowering, node: ir.Node) -> Map:
+def _concat(self: Lowering, node: ir.Node) -> Map:
     parts = [self.maps[value] for value in node.inputs if value is not None]
     shape, name, options = _shape(node.outputs[0]), _name(node), {"Axis": 3}
     if attributes_of(node)["axis"] != 1:
         return self.refuse(node, "a concatenation along another axis than the channels")
     limit = None if any(part.limit is None for part in parts) else max(part.limit or 0 for part in parts)
-    if all(part.floats is None and part.shape[2] % lce_conv.WORD == 0 for part in parts):
+    if all(part.bits is not None and part.shape[2] % lce_conv.WORD == 0 for part in parts):
         packed = [part.bits for part in parts if part.bits is not None]
         words = (1, *shape[:2], shape[2] // lce_conv.WORD)
         return Map(shape, bits=self.graph.add("CONCATENATION", packed, name, words, "int32", options), limit=1)
     tensors = [self.floats(value) for value in node.inputs if value is not None]
     joined = self.graph.add("CONCATENATION", tensors, name, (1, *shape), options=options)
-    return lce_conv.quantize(self.graph, joined, name) if all(part.floats is None for part in parts) else Map(shape, joined, limit=limit)
+    return lce_conv.quantize(self.graph, joined, name) if all(part.bits is not None for part in parts) else Map(shape, joined, limit=limit)
 
 
-def _flatten(self: _Lowering, node: ir.Node) -> Map:
+def _flatten(self: Lowering, node: ir.Node) -> Map:
     """A dense layer reads the map itself; anything else gets [C, H, W] in one row."""
     source = self.maps[_input(node)]
     height, width, channels = source.shape
@@ -306,10 +322,11 @@ def _flatten(self: _Lowering, node: ir.Node) -> Map:
     to = self.graph.constant(f"{_name(node)}.shape", np.array([1, 1, 1, channels * height * width], np.int32))
     flat = self.graph.add("RESHAPE", (tensor, to), _name(node), (1, 1, 1, channels * height * width))
     shape = (1, 1, channels * height * width)
-    return Map(shape, flat, limit=source.limit) if source.floats is not None else lce_conv.quantize(self.graph, flat, _name(node))
+    return Map(shape, flat, limit=source.limit) if source.bits is None else lce_conv.quantize(self.graph, flat, _name(node))
 
 
-_HANDLERS: dict[str, Callable[[_Lowering, ir.Node], Map]] = {
+Handler = Callable[[Lowering, ir.Node], Map]
+HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_LAYERS, _layer),
     "SubtractZero": _subtract_zero,
     "Pad": _pad,
@@ -333,6 +350,16 @@ _HANDLERS: dict[str, Callable[[_Lowering, ir.Node], Map]] = {
 }
 
 
+def batch_norm(node: ir.Node) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """a and b [C] of ``x * a + b``, also of a BatchNormalization that still has its statistics."""
+    first, second = (np.asarray(_constant(node, number), np.float32) for number in (1, 2))
+    if node.op_type == "BatchNorm":
+        return first, second
+    mean, variance = (np.asarray(_constant(node, number), np.float64) for number in (3, 4))
+    a = first / np.sqrt(variance + node.attributes["epsilon"].as_float())
+    return a.astype(np.float32), (second - mean * a).astype(np.float32)
+
+
 def _weights(node: ir.Node, source: tuple[int, int, int]) -> NDArray[np.int8]:
     """Weights of a layer as integers [O, C / group, Kh, Kw]; those of a dense layer cover the whole map [C, H, W]."""
     weights, attributes = _constant(node, 1), attributes_of(node)
@@ -341,7 +368,7 @@ def _weights(node: ir.Node, source: tuple[int, int, int]) -> NDArray[np.int8]:
         shape = (attributes["in_channels"], *attributes["kernel_shape"])
         return unpack_signs(weights, int(np.prod(shape))).reshape(-1, *shape)
     if node.op_type == "Conv":
-        return weights
+        return np.asarray(weights)
     flat = unpack_signs(weights, attributes["in_features"]) if node.op_type == "BinaryDense" else weights
     return flat.reshape(-1, channels, height, width)
 

@@ -1,4 +1,4 @@
-"""Time of an inference: ``qd_bench`` per kernel family, and the same network in fp32 on stock ONNX Runtime beside it.
+"""Time of an inference: ``qd_bench`` per kernel family, and the same network on ONNX Runtime, TFLite and Larq Compute Engine beside it.
 
 What is compared runs interleaved, in rounds, so that a machine that slows down slows all of it.
 """
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from qnn_deploy.errors import ToolchainError, UserError
+from qnn_deploy.evaluate import lce
 from qnn_deploy.evaluate.backends import KernelsMissingError, onnx_session, runtime_error
 from qnn_deploy.files import scratch
 from qnn_deploy.toolchain.runner import Runner
@@ -58,9 +59,21 @@ def measure_onnx(model: bytes, shape: tuple[int, int, int], macs: int) -> Measur
             session.run(None, {name: image})
             if index >= warmup:
                 times.append(1e3 * (time.perf_counter() - start))
-        return {"runs": runs, "median_ms": statistics.median(times), "p95_ms": percentile(times, 0.95), "macs": macs, "layers": []}
+        return summary(times, macs)
 
     return measure
+
+
+def measure_tflite(python: str, model: bytes, shape: tuple[int, int, int], dtype: str, macs: int) -> Measure:
+    """The same for a ``.tflite`` in Larq Compute Engine's interpreter with XNNPACK; Python's call is part of the time."""
+    image = np.random.default_rng(0).integers(0, 256, (1, *shape)).astype(dtype)
+    return lambda runs, warmup: summary(lce.times(python, model, image, runs, warmup), macs)
+
+
+def summary(times: Sequence[float], macs: int) -> dict[str, Any]:
+    """Milliseconds of the runs as a row's numbers."""
+    median, p95 = statistics.median(times), percentile(times, 0.95)
+    return {"runs": len(times), "median_ms": median, "p95_ms": p95, "fastest_ms": min(times), "macs": macs, "layers": []}
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -72,7 +85,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 def interleave(
     subjects: Sequence[tuple[dict[str, Any], Measure]], runs: int, warmup: int, progress: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Measure every subject in `ROUNDS` rounds; a row has the head's keys, the median of the rounds' medians and the worst p95.
+    """Measure every subject in `ROUNDS` rounds; a row has the head's keys, the rounds' middle median, worst p95 and fastest run.
 
     A subject whose kernels the machine lacks is left out.
     """
@@ -100,6 +113,7 @@ def interleave(
         row = {**head, "kernels": head["kernels"] if head["kernels"] != "auto" else results[0].get("kernels", "auto")}
         row = {"threads": 1, **row}
         row |= {"median_ms": median, "p95_ms": max(result["p95_ms"] for result in results), "macs": macs}
+        row["fastest_ms"] = min(result.get("fastest_ms", result["median_ms"]) for result in results)
         rows.append({**row, "gmacs_per_s": macs / median / 1e6 if median else 0.0, "layers": middle["layers"]})
     return rows
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +43,9 @@ def predict_tflite(python: str, model: bytes, shape: tuple[int, int, int]) -> Pr
     return predict
 
 
-def measure_tflite(python: str, model: bytes, shape: tuple[int, int, int], dtype: str, macs: int) -> Callable[[int, int], dict[str, Any]]:
-    """As `bench.measure_onnx`: one thread, the engine's quickest setting, one image of noise. Python's call is part of the time."""
-    image = np.random.default_rng(0).integers(0, 256, (1, *shape)).astype(dtype)
-
-    def measure(runs: int, warmup: int) -> dict[str, Any]:
-        from qnn_deploy.evaluate.bench import percentile
-
-        times = [float(each) for each in _work(python, model, image, runs, warmup)]
-        return {"runs": runs, "median_ms": statistics.median(times), "p95_ms": percentile(times, 0.95), "macs": macs, "layers": []}
-
-    return measure
+def times(python: str, model: bytes, image: NDArray[Any], runs: int, warmup: int) -> list[float]:
+    """Milliseconds of each run on one image [1, C, H, W], with one thread and the engine's quickest setting."""
+    return [float(each) for each in _work(python, model, image, runs, warmup)]
 
 
 def _work(python: str, model: bytes, images: NDArray[Any], *counts: int) -> NDArray[Any]:

@@ -31,7 +31,16 @@ def operators(graph: Any, model: Any) -> list[tuple[str, Any, dict[str, int]]]:
         elif kind in OPTIONS:
             table = getattr(tflite, OPTIONS[kind])()
             table.Init(each.BuiltinOptions().Bytes, each.BuiltinOptions().Pos)
-            names = ("StrideH", "StrideW", "Padding", "FilterHeight", "FilterWidth", "DilationHFactor", "DilationWFactor")
+            names = (
+                "StrideH",
+                "StrideW",
+                "Padding",
+                "FilterHeight",
+                "FilterWidth",
+                "DilationHFactor",
+                "DilationWFactor",
+                "FusedActivationFunction",
+            )
             options = {name: getattr(table, name)() for name in names if hasattr(table, name)}
         rows.append((kind, each, options))
     return rows
@@ -106,7 +115,8 @@ def _conv_2d(x: Any, filter: Any, bias: Any, shape: Any, **o: int) -> np.ndarray
     parts = zip(np.split(patches, groups, axis=4), np.split(filter.astype(np.float64), groups), strict=True)
     sums = np.concatenate([np.einsum("hwklc,oklc->hwo", patch, weights) for patch, weights in parts], axis=2)
     assert np.abs(sums).max() <= 2**24
-    return (sums + bias)[None].astype(np.float32)
+    whole = (sums + bias)[None].astype(np.float32)
+    return np.maximum(whole, np.float32(0)) if o["FusedActivationFunction"] == 1 else whole
 
 
 def _depthwise_conv_2d(x: Any, filter: Any, bias: Any, shape: Any, **o: int) -> np.ndarray:

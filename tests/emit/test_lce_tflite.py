@@ -14,6 +14,9 @@ from qnn_deploy.emit import FORMATS, lce_tflite, tflite_fma
 from qnn_deploy.emit.tflite_file import Graph
 from qnn_deploy.errors import CompileErrors, Exit, QnnDeployError
 from qnn_deploy.evaluate import lce, reference
+from qnn_deploy.evaluate.backends import predict_onnx
+from qnn_deploy.evaluate.float_twin import float_twin
+from qnn_deploy.evaluate.tflite_twin import tflite_twin
 from qnn_deploy.ops._bits import pack_signs
 from qnn_deploy.ops._fma import fma
 from qnn_deploy.plan import plan
@@ -102,6 +105,7 @@ net (int8[N, 32, 6, 6] x) => (float[N, 11] out)
     [dense] n = qnn_deploy.Dense (k, w2)
     [flat_bits] u = Flatten <axis = 1> (q)
     [binary] v = qnn_deploy.BinaryDense <in_features: int = 126> (u, w3)
+    [eight_bits] w8 = qnn_deploy.Dense (u, w6)
     [sum] y = qnn_deploy.SumPool <to: int = 6> (z)
     [sum_sign] ys = qnn_deploy.Threshold (y, thr32)
     [sum_dense] yd = qnn_deploy.BinaryDense <in_features: int = 32> (ys, w4)
@@ -114,7 +118,9 @@ net (int8[N, 32, 6, 6] x) => (float[N, 11] out)
     [d1] d1 = Cast <to = 1> (dd)
     [a1] a1 = Add (n1, v1)
     [a2] a2 = Add (a1, y1)
-    [a3] out = Add (a2, d1)
+    [w1] wf = Cast <to = 1> (w8)
+    [a3] a3 = Add (a2, d1)
+    [a4] out = Add (a3, wf)
 }
 """
 
@@ -145,6 +151,7 @@ def moves() -> ir.Model:
             "thr32": rng.integers(-99, 99, 32, dtype=np.int32),
             "w4": signs(11, 32),
             "w5": signs(11, 1152),
+            "w6": rng.integers(-127, 128, (11, 126), dtype=np.int8),
         },
     )
 
@@ -305,6 +312,8 @@ def test_a_trained_network(small_checkpoint: Path, monkeypatch: pytest.MonkeyPat
     samples = np.random.default_rng(0).integers(0, 256, (8, 1, 8, 8), np.uint8)
     truth = trained.oracle(samples)
     assert play(content, samples).tobytes() == truth.tobytes()
+    twins = play(tflite_twin(trained.lowered.l1), samples), predict_onnx(float_twin(trained.lowered.l1))(samples)
+    assert np.abs(twins[0] - twins[1]).max() < 1e-5 * np.abs(twins[1]).max()
     if os.environ.get(lce.PYTHON):
         backend = subjects.chain_backends(trained, {"tflite": content}, reference_limit=1, onnx_limit=1)[-1]
         assert backend.predict is not None and backend.predict(samples).tobytes() == truth.tobytes()

@@ -53,11 +53,15 @@ def test_regressions() -> None:
         regressions(rows, {"rows": [{}]}, 0.05)
 
 
-def test_a_run_of_everything(small_build: Path) -> None:
+def test_a_run_of_everything(small_build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime")
     from qnn_deploy import api
+    from qnn_deploy.evaluate import lce
 
+    monkeypatch.delenv(lce.PYTHON, raising=False)
     value = api.bench(str(small_build), runs=3, warmup=0, peers=True)
+    assert ["LCE" in line or "TFLite" in line for line in value["not_run"]] == [True, True] and lce.PYTHON in value["not_run"][0]
+    assert all(0 < row["fastest_ms"] <= row["median_ms"] for row in value["rows"])
     assert value["rows"][-1]["runner"] == "onnxruntime" and value["rows"][-1]["ratio"] == 1.0
     first = value["rows"][0]
     assert first["kernels"] == "ref" and first["median_ms"] > 0 and len(first["layers"]) >= 4
