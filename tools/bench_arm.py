@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from arm.model import CORES, Cost, Instrument
 from environment import ROOT, enter
+from one_layer import LAYERS, layer
 
 # Multiply-accumulates per cycle that the instruction set allows on A72, A76, A53, and what of it is the goal (issue "Speed").
 # bits: xor, count, add for 128 products, two pipes of 128 bits (A53: one). One operand ternary: one AND more. Both: seven operations,
@@ -35,16 +35,6 @@ KINDS: dict[str, tuple[tuple[float, float, float], tuple[int, int]]] = {
     "u8 x bits": ((16.0, 32.0, 8.0), (80, 60)),
     "u8 x trits": ((10.7, 32.0, 5.3), (80, 60)),
 }
-# height = width, channels in, channels out
-SHAPES = ((14, 256, 256), (28, 128, 128), (56, 64, 64), (8, 64, 64), (7, 512, 512), (16, 32, 32), (32, 16, 16))
-ODD_SHAPES = ((14, 100, 100), (14, 96, 96), (28, 48, 48), (28, 24, 24))
-PLANES = ((14, 256, 256), (28, 128, 128), (8, 64, 64), (16, 32, 32))
-FIRST = ((32, 3, 16), (32, 3, 64), (112, 3, 64))
-LAYERS = (
-    *(("bits x bits", *shape) for shape in SHAPES + ODD_SHAPES),
-    *((kind, *shape) for kind in ("bits x trits", "trits x bits", "trits x trits") for shape in PLANES),
-    *((kind, *shape) for kind in ("u8 x bits", "u8 x trits") for shape in FIRST),
-)
 # The clocks of Raspberry Pi 4, 5 and 3.
 GIGAHERTZ = {"a72": 1.5, "a76": 2.4, "a53": 1.2}
 # Functions that are no part of convolutions, whole networks' overhead.
@@ -58,31 +48,6 @@ def goal_of(kind: str, channels: int) -> tuple[int, int]:
     if kind != "bits x bits" or channels >= 128:
         return KINDS[kind][1]
     return (85, 60) if channels >= 64 else (60, 40)
-
-
-def layer(kind: str, side: int, channels: int, out: int) -> bytes:
-    """A packed model of one 3x3 convolution with random weights and thresholds."""
-    from qnn_deploy.emit.qdm import encode
-    from qnn_deploy.ir.program import Buffer, Conv, DType, Epilogue, Op, Opcode, Program, Slot, align
-    from qnn_deploy.plan.pack import pack_weights
-    from qnn_deploy.plan.planes import weights_form
-
-    rng = np.random.default_rng(side * out)
-    dtype, form = (part.upper() for part in kind.split(" x "))
-    values = rng.choice(np.array([-1, 0, 1] if form == "TRITS" else [-1, 1], np.int8), (out, 9, channels))
-    store = weights_form(values, DType[dtype])
-    weights, patch = pack_weights(values, store, DType[dtype], 1)
-    source = Buffer(DType[dtype], side, side, channels, 0, 0)
-    result = Buffer(DType.BITS, side, side, out, 0, 1, offset=align(source.bytes))
-    at, scratch = result.offset + align(result.bytes), 4 * align(patch) + 16 * align(out, 32)
-    constants = [weights, rng.integers(-20, 20, out, dtype=np.int32)]
-    slots = [(Slot.WEIGHTS, 0), (Slot.THRESHOLDS, 1)]
-    if dtype == "U8":
-        constants.append(np.full(channels, 128, np.int16))
-        slots.append((Slot.ZERO, 2))
-    geometry = Conv((3, 3), padding=(1, 1, 1, 1))
-    op = Op(Opcode.CONV, "conv", (0,), 1, geometry, Epilogue.THRESHOLD, store, constants=tuple(slots), scratch=at, scratch_bytes=scratch)
-    return encode(Program("layer", (source, result), (op,), tuple(constants), 0, 1, at + align(scratch), 0))
 
 
 def build(cc: str) -> Path:

@@ -41,7 +41,9 @@ static size_t make_bands(size_t from, size_t n, size_t stride, size_t padding, s
 }
 
 static qd_map_kernel kernel_for(const qd_job *job) {
-    if (job->in.dtype == QD_BITS && job->op->weights == QD_WEIGHTS_BITS) return job->kernels->map;
+    const int in = job->in.dtype == QD_BITS || job->in.dtype == QD_TRITS;
+    if (in && job->op->weights == QD_WEIGHTS_TRITS) return job->kernels->trit_map;
+    if (in && job->op->weights == QD_WEIGHTS_BITS) return job->in.dtype == QD_BITS ? job->kernels->map : job->kernels->trit_map;
     if (job->in.dtype == QD_U8 && job->op->weights == QD_WEIGHTS_INT8) return job->kernels->pixels;
     return NULL;
 }
@@ -59,6 +61,8 @@ int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
     map.rows = rows;
     map.columns = columns;
     map.weights = v->weights;
+    map.weight_planes = v->shape.bits;
+    map.planes = v->shape.planes;
     map.zero = v->zero;
     map.in = v->in;
     map.w = v->w;

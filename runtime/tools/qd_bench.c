@@ -59,13 +59,19 @@ static arguments parse(int argc, char **argv) {
     return a;
 }
 
-/* The same values on every machine; bits stay 0 because spare bits must, and floats are small and finite. */
+/* The same values on every machine; spare bits are 0, digits 0 have no sign, and floats are small and finite. */
 static void *make_input(qd_tensor t) {
     unsigned char *input = (unsigned char *)need_memory(t.bytes);
+    const size_t planes = t.dtype == QD_TRITS ? 2 : t.dtype == QD_BITS ? 1 : 0, pixel = t.bytes / ((size_t)t.h * t.w);
     uint32_t state = 1;
-    for (size_t i = 0; i < t.bytes && t.dtype != QD_BITS && t.dtype != QD_TRITS && t.dtype != QD_F32; i++) {
+    for (size_t i = 0; i < t.bytes && t.dtype != QD_F32; i++) {
         state = state * 1664525u + 1013904223u;
         input[i] = (unsigned char)(state >> 24);
+        if (planes) {
+            const size_t first = i % pixel / planes * 8, used = t.c < first ? 0 : t.c - first;
+            if (used < 8) input[i] &= (unsigned char)((1u << used) - 1);
+            if (planes == 2 && i % 2 == 1) input[i - 1] &= input[i];
+        }
     }
     for (size_t i = 0; t.dtype == QD_F32 && i < t.bytes / 4; i++) {
         const float value = (float)((int)(i % 255) - 127) / 64.0f;

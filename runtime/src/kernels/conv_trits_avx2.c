@@ -10,27 +10,12 @@
 
 #include <immintrin.h>
 
-#include "qd_kernel.h"
+#include "trits_avx2.h"
 
 #define TARGET __attribute__((target("avx2")))
 #define INLINE static inline __attribute__((always_inline, target("avx2")))
 
 enum { STEPS = 15 };
-
-/* Row r: signs in its lower, masks in its upper half. Its term b, the weight of +1 or -1 and that of 1 or 0 at bit b of w. */
-#define TERM(r, b) (((r) >> (4 + (b)) & 1) * (1 - 2 * ((r) >> (b) & 1)))
-#define AT_ONES(r, w) \
-    (TERM(r, 0) * ((w) & 1) + TERM(r, 1) * ((w) >> 1 & 1) + TERM(r, 2) * ((w) >> 2 & 1) + TERM(r, 3) * ((w) >> 3 & 1))
-#define PRODUCTS(r, w) (AT_ONES(r, 15) - 2 * AT_ONES(r, w))
-#define ENTRIES4(F, r, w) F(r, w), F(r, (w) + 1), F(r, (w) + 2), F(r, (w) + 3)
-#define ROW(F, r) {ENTRIES4(F, r, 0), ENTRIES4(F, r, 4), ENTRIES4(F, r, 8), ENTRIES4(F, r, 12)}
-#define ROWS4(F, r) ROW(F, r), ROW(F, (r) + 1), ROW(F, (r) + 2), ROW(F, (r) + 3)
-#define ROWS16(F, r) ROWS4(F, r), ROWS4(F, (r) + 4), ROWS4(F, (r) + 8), ROWS4(F, (r) + 12)
-#define ROWS64(F, r) ROWS16(F, r), ROWS16(F, (r) + 16), ROWS16(F, (r) + 32), ROWS16(F, (r) + 48)
-#define ALL_ROWS(F) {ROWS64(F, 0), ROWS64(F, 64), ROWS64(F, 128), ROWS64(F, 192)}
-
-static const int8_t at_ones[256][16] __attribute__((aligned(16))) = ALL_ROWS(AT_ONES);
-static const int8_t products[256][16] __attribute__((aligned(16))) = ALL_ROWS(PRODUCTS);
 
 INLINE __m256i row_of(const int8_t (*table)[16], unsigned row) {
     return _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)table[row]));
@@ -71,7 +56,7 @@ INLINE void block(const size_t P, const uint8_t *weights, const size_t weight_pl
                 const __m256i minus_high = _mm256_and_si256(_mm256_srli_epi16(minus, 4), half);
                 for (size_t p = 0; p < P; p++) {
                     const unsigned sign = x[p][patch_planes * k], mask = patch_planes == 2 ? x[p][2 * k + 1] : 0xFFu;
-                    const int8_t (*table)[16] = weight_planes == 2 ? at_ones : products;
+                    const int8_t (*table)[16] = weight_planes == 2 ? qd_at_ones : qd_products;
                     const __m256i first = row_of(table, (mask & 15) << 4 | (sign & 15));
                     const __m256i second = row_of(table, (mask & 0xF0) | sign >> 4);
                     c[p] = _mm256_add_epi8(c[p], _mm256_shuffle_epi8(first, plus_low));

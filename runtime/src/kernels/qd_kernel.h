@@ -101,7 +101,8 @@ typedef struct qd_band {
 /* A convolution for a kernel that reads the map where it lies. Output: bits if thresholds is not null, else binary32 if steps is
    not null, else accumulators. */
 typedef struct qd_map {
-    const uint8_t *weights;  /* zero null: lane-major bits; else pair-major int8 */
+    const uint8_t *weights;  /* zero null: lane-major planes; else pair-major int8 */
+    size_t weight_planes, planes; /* of weights and of the input: 1, bits, or 2, trits */
     const int16_t *zero;     /* u8 input: zero points [channels] in [0, 255]; null: bits */
     const uint8_t *in;
     size_t w, pixel, channels; /* of the input: width, bytes of a pixel, channels */
@@ -122,10 +123,13 @@ enum { QD_MAP_NOT, QD_MAP_DONE, QD_MAP_SIGNED };
 
 /* Bits by bits. */
 typedef int qd_map_fn(const qd_map *map);
+/* The same with trits on one side or both. */
+typedef qd_map_fn qd_trit_map_fn;
 /* The same of 8-bit pixels. */
 typedef qd_map_fn qd_pixels_fn;
 
 typedef qd_map_fn *qd_map_kernel;
+typedef qd_trit_map_fn *qd_trit_map_kernel;
 typedef qd_pixels_fn *qd_pixels_kernel;
 typedef qd_bits_fn *qd_bits_kernel;
 typedef qd_int8_fn *qd_int8_kernel;
