@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from qnn_deploy.errors import UserError
+from qnn_deploy.ir.edit import remove_unused
 from qnn_deploy.ops._base import DOMAIN
 
 _OPSET = 20
@@ -33,6 +34,7 @@ def float_twin(l1: ir.Model) -> bytes:
         output.shape, output.type = node.outputs[0].shape, ir.TensorType(ir.DataType.FLOAT)
         ir.convenience.replace_all_uses_with(node.outputs[0], output, replace_graph_outputs=True)
         graph.remove(node, safe=True)
+    remove_unused(graph)  # constants that were folded: ONNX Runtime would warn of each
     graph.opset_imports.clear()
     graph.opset_imports[""] = _OPSET
     model.functions.clear()

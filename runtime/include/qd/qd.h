@@ -123,6 +123,7 @@ typedef struct qd_op_description {
     uint64_t macs;      /* multiply-accumulates of a CONV with every tap counted; 0 for others */
     qd_tensor input;    /* the first */
     qd_tensor output;
+    uint32_t weight_planes; /* of a CONV by bits 1, by trits 2; else 0 */
 } qd_op_description;
 
 /*
