@@ -23,6 +23,7 @@ from environment import ROOT
 MODEL = ROOT / "models" / "digits-cnn-w1a1" / "model.pt"
 RECIPE = ("digits-cnn-w1a1", "--epochs", "1", "--set", "arguments.channels=8", "--set", "threads=1")
 KIB, MIB = 2**10, 2**20
+_LOST = ("torch.export cannot trace", "torch.onnx cannot translate")
 _LONGEST = 60  # seconds; a command that takes longer hangs
 FEW = ("--limit", "2", "--limit-reference", "1", "--runner", "host")
 Prepare = Callable[[], None]
@@ -103,8 +104,8 @@ class Checks:
         status, text = invoke(command, prepare)
         refused, count = self.counts.get(name, (0, 0))
         self.counts[name] = (refused + bool(status), count + 1)
-        # Where torch runs out of memory while it traces, it can lose the reason: then it says that it cannot, exit status 3.
-        lost = name == "memory" and status == 3 and "torch.export cannot trace" in text
+        # Where torch runs out of memory while it traces or translates, it can lose the reason: then it says that it cannot, exit status 3.
+        lost = name == "memory" and status == 3 and any(f"{step} the model" in text for step in _LOST)
         shown = f"{name}: qnn-deploy {' '.join(command)}"
         if (status not in (0, 2) and not lost) or "Traceback" in text or bool(status) != ("error[QD" in text):
             self.failures.append(f"{shown}: exit status {status}\n{text[-1000:]}")

@@ -274,13 +274,16 @@ def _untraceable(error: Exception) -> QnnDeployError:
 
 
 def _untranslatable(error: Exception, program: torch.export.ExportedProgram) -> QnnDeployError:
-    """Name the operator that torch.onnx has no translation for, with its line."""
+    """Name the operator that torch.onnx has no translation for, with its line; where none is to blame, what the exporter says."""
     causes: list[BaseException] = [error]
     while (cause := causes[-1].__cause__) is not None:
         causes.append(cause)
     texts = "\n".join(str(each) for each in causes)
     found = re.search(r"target=([\w.]+)\]", texts)
-    target = found.group(1).removeprefix("torch.ops.") if found else "an operator"
+    if found is None:  # too little memory, for one
+        reason = str(causes[-1]).strip().split("\n")[0] or type(causes[-1]).__name__
+        return QnnDeployError("QD0301", f"torch.onnx cannot translate the model: {reason}", help="torch.onnx.export gives its own report")
+    target = found.group(1).removeprefix("torch.ops.")
     where = next(
         (source_line(node.stack_trace or "") for node in program.graph.nodes if node.op == "call_function" and str(node.target) in target),
         "",

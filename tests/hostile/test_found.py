@@ -18,7 +18,7 @@ from qnn_deploy import api, cli
 from qnn_deploy.cli._console import printable
 from qnn_deploy.emit import manifest
 from qnn_deploy.emit.qdm_reader import decode
-from qnn_deploy.errors import UserError
+from qnn_deploy.errors import CompileErrors, UserError
 from qnn_deploy.frontend.archive import read_archive
 from qnn_deploy.train.sweep.plan import read_sweep
 from tests.hostile.readers import PACKED, READERS, good_manifest, read_build, sealed
@@ -137,3 +137,21 @@ def test_every_artefact_is_checked(small_build: Path, tmp_path: Path) -> None:
                     check()
                 assert caught.value.code == "QD0107" and caught.value.where.endswith(name)
         (folder / name).write_bytes(whole)
+
+
+def test_no_operator_is_blamed_where_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from qnn_deploy.frontend import torch_export
+
+    def export(*_: object, **__: object) -> None:
+        try:
+            raise RuntimeError("no room for a thread")
+        except RuntimeError as error:
+            raise RuntimeError("step 3 failed") from error
+
+    monkeypatch.setattr(torch.onnx, "export", export)
+    program = torch.export.export(torch.nn.ReLU(), (torch.zeros(1, 2),))
+    with pytest.raises(CompileErrors) as caught:
+        torch_export.to_onnx(program, "net")
+    assert "cannot translate the model: no room for a thread" in caught.value.findings[0].message
