@@ -119,7 +119,7 @@ def build(
             prefix = f"{target.name}/" if len(rows) > 1 else ""
             for name, path in found.items():
                 programs[prefix + name] = path
-                artefacts.append(_artefact("exe", prefix + name, target.name, path.read_bytes()))
+                artefacts.append(_artefact("library" if target.bare else "exe", prefix + name, target.name, path.read_bytes()))
     result = {
         "schema_version": manifest.SCHEMA_VERSION,
         "qnn_deploy": _version(),
@@ -166,8 +166,9 @@ def _write(out: Path, manifest_json: dict[str, Any], files: dict[str, bytes], pr
         for name, path in programs.items():
             (fresh / name).parent.mkdir(exist_ok=True)
             (fresh / name).write_bytes(path.read_bytes())
-            mode = (fresh / name).stat().st_mode
-            (fresh / name).chmod(mode | (mode & 0o444) >> 2)  # who may read it may run it
+            if not path.suffix:  # a program
+                mode = (fresh / name).stat().st_mode
+                (fresh / name).chmod(mode | (mode & 0o444) >> 2)  # who may read it may run it
         (fresh / "report.txt").write_text(layer_table(manifest_json) + "\n")
         (fresh / manifest.FILE).write_bytes(manifest.write_json(manifest_json))
 

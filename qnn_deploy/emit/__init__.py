@@ -44,10 +44,17 @@ def _tflite(model: ir.Model, program: Program) -> bytes:
     return lce_tflite.encode(model)
 
 
+def _c(model: ir.Model, program: Program) -> bytes:
+    from qnn_deploy.emit import c_array, qdm
+
+    return c_array.encode(qdm.encode(program))
+
+
 FORMATS: tuple[Format, ...] = (
     Format("qdm", "model.qdm", _qdm),
     Format("onnx", "model.onnx", _onnx),
     Format("tflite", "model.tflite", _tflite),
+    Format("c", "model.c", _c),
 )
 # Made per target from the C runtime, see `emit.executable`.
 EXECUTABLE = "exe"

@@ -36,12 +36,18 @@ class Target:
     @property
     def machine(self) -> str:
         """Instruction set, as ``platform.machine()`` names it on Linux."""
-        return self.triple.partition("-")[0]
+        machine = self.triple.partition("-")[0]
+        return "arm" if machine == "thumb" else machine
+
+    @property
+    def bare(self) -> bool:
+        """True where there is no operating system: the library is linked into a firmware, and there are no programs."""
+        return "-freestanding" in self.triple
 
     @property
     def native(self) -> bool:
         """True where this machine executes the target's code itself."""
-        return self.machine == host_machine()
+        return not self.bare and self.machine == host_machine()
 
 
 def host_machine() -> str:

@@ -21,6 +21,10 @@ from qnn_deploy.files import make_folder, move
 from qnn_deploy.targets import Target
 
 PROGRAMS = ("qd_run", "qd_bench")
+# The library alone, for a firmware: its tables of buffers are small, because checking a model takes four bytes of stack for each.
+OBJECT = "qd.o"
+BARE: tuple[str, ...] = ("-r", "-nostdlib", "-fno-math-errno", "-Iport/bare")
+BARE += ("-DQD_MAX_BUFFERS=256", "-DQD_MAX_OPERATORS=256", "-DQD_MAX_CONSTANTS=2048")
 # No contraction to fma: exactness (design section 2). zig adds UBSan traps unless told not to.
 FLAGS: tuple[str, ...] = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-sanitize=undefined")
 # A tenth of the program: tables for exceptions, which C has not, and functions that nothing calls.
@@ -39,6 +43,9 @@ class Compiler:
 
     def flags(self, target: Target) -> tuple[str, ...]:
         """The compiler's flags for ``target``, linking included."""
+        if target.bare:
+            flags = tuple(flag for flag in FLAGS if not flag.startswith("-Wl,"))
+            return (*flags, *BARE, "-g0", *(("-target", target.triple, f"-mcpu={target.mcpu}") if self.cross else ()))
         if not self.cross or target.triple.endswith("-native"):
             static = ("-static",) if sys.platform == "linux" else ()
             return (*FLAGS, *static, "-s")
@@ -81,8 +88,10 @@ def _version(command: tuple[str, ...]) -> str:
 
 
 def sources(root: Path, program: str) -> list[str]:
-    """C files of ``program``, relative to the runtime's folder ``root``, in a fixed order."""
+    """C files of ``program`` (or `OBJECT`), relative to the runtime's folder ``root``, in a fixed order."""
     library = sorted(path.relative_to(root).as_posix() for pattern in ("src/*.c", "src/kernels/*.c") for path in root.glob(pattern))
+    if program == OBJECT:
+        return library
     pool = ["port/posix_pool.c"] if program == "qd_bench" else []
     return [*library, "port/posix.c", *pool, f"tools/{program}.c"]
 
@@ -100,7 +109,7 @@ def sources_key(root: Path) -> str:
 
 
 def build_program(program: str, target: Target, compiler: Compiler | None = None) -> Path:
-    """The static executable ``program`` for ``target``, from the cache where the same sources were compiled before.
+    """The static executable ``program`` (or `OBJECT`) for ``target``, from the cache where the same sources were compiled before.
 
     Raises:
         ToolchainError: QD0401 where no compiler is found; QD0402 with the compiler's first lines where it fails,
@@ -129,7 +138,8 @@ def build_program(program: str, target: Target, compiler: Compiler | None = None
 def _compile(root: Path, program: str, target: Target, compiler: Compiler, made: Path) -> None:
     """Compile ``program`` from the runtime's folder ``root``, by relative paths: the code does not depend on where the project lies."""
     flags = compiler.flags(target)
-    command = [*compiler.command, *flags, "-Iinclude", "-Isrc", "-o", str(made), *sources(root, program), "-lm", "-pthread"]
+    libraries = [] if program == OBJECT else ["-lm", "-pthread"]
+    command = [*compiler.command, *flags, "-Iinclude", "-Isrc", "-o", str(made), *sources(root, program), *libraries]
     try:
         run = subprocess.run(command, cwd=root, capture_output=True, text=True, errors="replace", timeout=1800)
     except (OSError, subprocess.SubprocessError) as error:

@@ -125,6 +125,9 @@ def find_runner(spec: str | None, target: Target) -> Runner:
         UserError: QD0106 for an unknown runner.
         ToolchainError: QD0403 where it is missing or does not fit.
     """
+    if target.bare:
+        help = "its kernels run on armv7 too: --target armv7"
+        raise ToolchainError("QD0403", f"code for {target.name} runs in a firmware only", help=help)
     spec = spec or ("host" if target.native else "qemu")
     if spec == "host":
         if not target.native:

@@ -40,11 +40,11 @@ static double core_hertz(void) {
  * Multiply-accumulates per core cycle that a family's instructions allow, by the kind of arithmetic.
  * Bits by bits: REF one 64-bit population count; AVX2 38 operations for 2048 products by table, three ports: four look-ups and four
  * additions of bytes for each of four pixels and 64 channels, and three operations for each half byte of weights; AVX512 ternlog, vpopcntd,
- * vpaddd for 512, two ports; NEON xor, count, add for 128, two pipes.
+ * vpaddd for 512, two ports; ARM32 full adders, 58 instructions for 256; NEON xor, count, add for 128, two pipes.
  * Trits by bits: the same with AVX2, whose tables hold sums of products; by counting an AND more, which ternlog has for nothing.
  * By trits AVX2 looks up twice, for weights of +1 and of -1: 78 operations. By counting that is no more than trits by bits, but trits by
  * trits takes two counts: 7 operations where bits take 3.
- * 8 bits: REF two multiplications; AVX2 maddubs, madd, add; AVX512 vpdpbusd for 64, two ports; NEON smlal.
+ * 8 bits: REF two multiplications; AVX2 maddubs, madd, add; AVX512 vpdpbusd for 64, two ports; NEON smlal; ARM32 smlad.
  */
 typedef struct limit_row {
     qd_family family;
@@ -56,6 +56,7 @@ static const limit_row limit_rows[] = {
     {QD_REF, {{64.0, 64.0}, {64.0, 32.0}}, 2.0},
     {QD_AVX2, {{161.7, 78.8}, {161.7, 78.8}}, 32.0},
     {QD_AVX512, {{341.3, 341.3}, {341.3, 170.7}}, 128.0},
+    {QD_ARM32, {{4.4, 0}, {0, 0}}, 2.0},
     {QD_NEON, {{85.3, 64.0}, {64.0, 36.6}}, 16.0},
 };
 
