@@ -39,7 +39,7 @@ NETWORKS: dict[str, tuple[str, dict[str, object]]] = {
 
 
 # Most bytes of qd_run, static and stripped, for boards: kernels grow unseen.
-MOST_BYTES = {"arm64": 120_000, "armv7": 95_000, "riscv64": 90_000}
+MOST_BYTES = {"arm64": 120_000, "armv7": 98_000, "riscv64": 90_000}
 
 
 @functools.cache
