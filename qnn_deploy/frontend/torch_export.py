@@ -278,12 +278,11 @@ def _untranslatable(error: Exception, program: torch.export.ExportedProgram) -> 
     causes: list[BaseException] = [error]
     while (cause := causes[-1].__cause__) is not None:
         causes.append(cause)
-    texts = "\n".join(str(each) for each in causes)
-    found = re.search(r"target=([\w.]+)\]", texts)
-    if found is None:  # too little memory, for one
+    if "DispatchError" not in {type(each).__name__ for each in causes}:  # too little memory, for one
         reason = str(causes[-1]).strip().split("\n")[0] or type(causes[-1]).__name__
         return QnnDeployError("QD0301", f"torch.onnx cannot translate the model: {reason}", help="torch.onnx.export gives its own report")
-    target = found.group(1).removeprefix("torch.ops.")
+    found = re.search(r"target=([\w.]+)\]", "\n".join(map(str, causes)))
+    target = found.group(1).removeprefix("torch.ops.") if found else "an operator"
     where = next(
         (source_line(node.stack_trace or "") for node in program.graph.nodes if node.op == "call_function" and str(node.target) in target),
         "",

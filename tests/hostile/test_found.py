@@ -148,7 +148,8 @@ def test_no_operator_is_blamed_where_memory_runs_out(monkeypatch: pytest.MonkeyP
         try:
             raise RuntimeError("no room for a thread")
         except RuntimeError as error:
-            raise RuntimeError("step 3 failed") from error
+            # As torch names the operator that it was at.
+            raise RuntimeError("step 2 failed\n[target=torch.ops.aten.relu.default]") from error
 
     monkeypatch.setattr(torch.onnx, "export", export)
     program = torch.export.export(torch.nn.ReLU(), (torch.zeros(1, 2),))
