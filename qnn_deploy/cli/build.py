@@ -12,7 +12,7 @@ from qnn_deploy.cli._console import json_option, note, progress, show, show_json
 @click.option(
     "--target", "targets", metavar="T", multiple=True, default=("host",), help="May be given several times. See `qnn-deploy targets`."
 )
-@click.option("--emit", default="qdm,onnx,exe", show_default=True, help="Comma-separated: qdm, onnx, exe, tflite.")
+@click.option("--emit", default="qdm,onnx,exe", show_default=True, help="Comma-separated: qdm, onnx, c, exe, tflite.")
 @click.option("-o", "--out", type=click.Path(), default="out", show_default=True, help="Directory to write.")
 @click.option("--weights", type=click.Path(), help="State dict for MODEL given as module:function.")
 @click.option("--trust-pickle", is_flag=True, help="Run what the file of --weights names: only where you trust its author.")
