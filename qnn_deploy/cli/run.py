@@ -27,6 +27,7 @@ def command(name: str, source: str, out: str | None, target: str | None, runner:
     import numpy as np
 
     from qnn_deploy import api
+    from qnn_deploy.evaluate.parity import top1
 
     images = read_input(Path(source))
     logits = api.run(name, images, target=target, runner=runner, kernels=kernels)
@@ -34,18 +35,19 @@ def command(name: str, source: str, out: str | None, target: str | None, runner:
         stream = io.BytesIO()
         np.save(stream, logits)
         write_whole(Path(out), stream.getvalue())
+    classes = top1(logits)
+    if as_json:
+        show_json({"schema_version": 1, "logits": logits.tolist(), "top1": classes.tolist()})
+        return
     # Stable, so that a tie goes to the lowest class.
     order = np.argsort(-logits, axis=1, kind="stable")
-    if as_json:
-        show_json({"schema_version": 1, "logits": logits.tolist(), "top1": order[:, 0].tolist()})
-        return
     for index, row in enumerate(order):
         if logits.ndim > 2:
-            classes, counts = np.unique(row[0], return_counts=True)
-            best = ", ".join(f"{classes[i]} ({counts[i]})" for i in np.argsort(-counts, kind="stable")[:top])
+            found, counts = np.unique(classes[index], return_counts=True)
+            best = ", ".join(f"{found[i]} ({counts[i]})" for i in np.argsort(-counts, kind="stable")[:top])
             show(f"{index}: a map of {' x '.join(map(str, logits.shape[1:]))}; best class of most pixels: {best}")
             continue
-        best = ", ".join(f"{int(c)} ({_number(logits[index, c])})" for c in row[:top])
+        best = ", ".join(f"{int(c)} ({_number(logits[index, c])})" for c in row[:top]) if len(row) > 1 else _number(logits[index, 0])
         show(f"{index}: {best}" if len(order) > 1 else best)
 
 

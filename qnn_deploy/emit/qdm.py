@@ -60,7 +60,7 @@ def _since_3(program: Program, op: Op) -> bool:
     if op.opcode == Opcode.CONCAT:
         return len(op.inputs) < 2 or sources != {result} or result in (DType.BITS, DType.TRITS)
     pads = op.opcode in (Opcode.BIT_POOL, Opcode.MAX_POOL) and op.window is not None and any(op.window.padding)
-    return pads or op.is_island or op.opcode in (Opcode.REARRANGE, Opcode.INTERLEAVE)
+    return pads or op.is_island or op.opcode in (Opcode.REARRANGE, Opcode.INTERLEAVE, Opcode.ARG_MAX)
 
 
 def _since_2(program: Program, op: Op) -> bool:

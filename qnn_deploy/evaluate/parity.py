@@ -73,18 +73,25 @@ def differing_bits(a: Logits, b: Logits) -> int:
     return int(np.bitwise_count(np.ascontiguousarray(a).view(np.uint32) ^ np.ascontiguousarray(b).view(np.uint32)).sum())
 
 
+def top1(logits: Logits) -> NDArray[np.int64]:
+    """The class of each image, of maps of each pixel: that of the largest logit, of equal ones the lowest. A single number is the class
+    itself, as an argmax at the end of a network gives it.
+    """
+    return logits[:, 0].astype(np.int64) if logits.shape[1] == 1 else logits.argmax(axis=1)
+
+
 def count_correct(logits: Logits, labels: NDArray[np.int64]) -> int | None:
     """Top-1 hits, a tie goes to the lowest class; None where the labels are not known. Of maps each pixel counts, if it has a label."""
-    top = logits.argmax(axis=1)
+    top = top1(logits)
     if top.shape != labels.shape or (len(labels) and labels.min() < 0):
         return None
     return int((top == labels).sum())
 
 
 def margin(logits: NDArray[np.float32]) -> float:
-    """Distance between the two largest logits of one image."""
+    """Distance between the two largest logits of one image; 0 where there is one only."""
     top = np.sort(logits)[-2:]
-    return float(top[1] - top[0])
+    return float(top[-1] - top[0])
 
 
 def compare(
@@ -181,7 +188,7 @@ def _not_run(reason: str) -> dict[str, Any]:
 
 def _changes(logits: Logits, expected: Logits) -> list[dict[str, Any]]:
     """Images whose top-1 class differs, of maps at the first pixel where it does, with the trained model's margin."""
-    scores, ours, theirs = np.moveaxis(expected, 1, -1), logits.argmax(axis=1), expected.argmax(axis=1)
+    scores, ours, theirs = np.moveaxis(expected, 1, -1), top1(logits), top1(expected)
     places = np.argwhere(ours != theirs)
     first = places[np.unique(places[:, 0], return_index=True)[1]]
     return [

@@ -49,6 +49,7 @@ class Opcode(enum.IntEnum):
     STREAM = 8
     REARRANGE = 9
     INTERLEAVE = 10
+    ARG_MAX = 11
     FLOAT_CONV = 16
     FLOAT_POOL = 17
 

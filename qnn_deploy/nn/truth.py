@@ -15,13 +15,13 @@ _BATCH = 100
 
 
 def logits(module: nn.Module, images: NDArray[Any]) -> NDArray[np.float32]:
-    """Logits float32 [N, classes] of ``module`` in ``eval()``."""
+    """Logits float32 [N, classes] of ``module`` in ``eval()``; where it returns classes (integers, by an argmax), those as [N, 1]."""
     module.eval()
 
     def part(start: int) -> NDArray[np.float32]:
         with torch.no_grad():  # its state belongs to the thread
             result: Tensor = module(torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH])))
-        return result.numpy()
+        return (result if result.is_floating_point() else result.unsqueeze(1)).numpy()
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qnn_deploy.ops import (
+    arg_max,
     batch_norm,
     bias,
     binary_conv,
@@ -61,6 +62,7 @@ ALL: tuple[OpDef, ...] = (
     quantize.OP,
     sum_pool.OP,
     rearrange.OP,
+    arg_max.OP,
     float_conv.OP,
     float_dense.OP,
     float_sum_pool.OP,

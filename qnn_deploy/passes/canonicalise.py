@@ -8,6 +8,7 @@ from qnn_deploy.passes._base import LevelPass
 from qnn_deploy.passes.fold_constant_ops import FoldConstantOps
 from qnn_deploy.passes.lift_constants import LiftConstants
 from qnn_deploy.passes.name_nodes import NameNodes
+from qnn_deploy.passes.normalise_arg_max import NormaliseArgMax
 from qnn_deploy.passes.normalise_batch_norm import NormaliseBatchNorm
 from qnn_deploy.passes.normalise_clip import NormaliseClip
 from qnn_deploy.passes.normalise_conv import NormaliseConv
@@ -34,6 +35,7 @@ CANONICALISE: tuple[type[LevelPass], ...] = (
     RemoveIdentities,  # also those between constants and their users
     FoldConstantOps,  # what shapes, weights and scales are computed from
     RemoveIdentities,  # reshapes and products by one that folding revealed
+    NormaliseArgMax,  # a map of classes is no signal
     NormaliseMovement,  # before anything else reads reshapes and transpositions
     RemoveUnread,  # what was between the ends of a movement
     RaiseSignals,  # 1-D layers are 2-D ones for all that follow

@@ -42,8 +42,10 @@ class MakeExact(LevelPass):
             producer = output.producer()
             assert producer is not None
             name, output.name = output.name, f"{output.name}.int"
-            to = _to(ir.DataType.FLOAT)
-            cast = insert_after(producer, "Cast", [output], to, dtype=ir.DataType.FLOAT, name=f"{producer.name}.float")
+            to, title = _to(ir.DataType.FLOAT), f"{producer.name}.float"
+            if any(node.name == title for node in graph):  # that of its input
+                title = f"{producer.name}.output"
+            cast = insert_after(producer, "Cast", [output], to, dtype=ir.DataType.FLOAT, name=title)
             cast.outputs[0].name = name
             graph.outputs[0] = cast.outputs[0]
         return True
@@ -68,6 +70,9 @@ class MakeExact(LevelPass):
                 node.replace_input_with(0, _as_float(graph, node, x))
             dtype = ir.DataType.INT8 if low >= -128 and high <= 127 else ir.DataType.INT16
             new = replace_node(node, kind, node.inputs, {"low": low, "high": high, "to": int(dtype)}, domain=DOMAIN, dtype=dtype)
+        elif kind == "ArgMax":
+            values = x if x.dtype == ir.DataType.INT32 else _as_float(graph, node, x)
+            new = replace_node(node, kind, [values], _to(ir.DataType.INT32), domain=DOMAIN, dtype=ir.DataType.INT32)
         elif kind in ("Scale", "Bias") and x.dtype in (ir.DataType.INT8, ir.DataType.INT16):
             node.replace_input_with(0, _as_float(graph, node, x))
         elif kind == "BatchNormalization":

@@ -14,7 +14,6 @@ _HELP = "`qnn-deploy ops` lists what can be deployed"
 _HELPS = {
     "Softmax": "return the logits, or `build --logits`; the largest of them is the largest of the probabilities too",
     "LogSoftmax": "return the logits, or `build --logits`; the largest of them is the largest of the probabilities too",
-    "ArgMax": "return the logits; the first of the largest is the class",
     "Where": "a sign is torch.where(x >= 0, 1.0, -1.0), with sign(0) = +1, or qnn_deploy.nn.functional.sign",
     "Greater": "a sign is torch.where(x >= 0, 1.0, -1.0), with sign(0) = +1, or qnn_deploy.nn.functional.sign",
     "Round": "a quantiser is torch.clamp(torch.round(x / scale), low, high), or qnn_deploy.nn.functional.quantize",

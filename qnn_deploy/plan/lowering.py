@@ -39,6 +39,7 @@ _SIMPLE = {
     "MaxPool": Opcode.MAX_POOL,
     "Quantize": Opcode.QUANTIZE,
     "SumPool": Opcode.SUM_POOL,
+    "ArgMax": Opcode.ARG_MAX,
 }
 
 _STEP_SLOTS = {"Scale": [Slot.SCALE], "BatchNorm": [Slot.BN_A, Slot.BN_B], "Bias": [Slot.BIAS], "PRelu": [Slot.SLOPE]}
@@ -48,6 +49,7 @@ _TAKES = {
     Opcode.MAX_POOL: (DType.F32,),
     Opcode.QUANTIZE: (DType.F32, DType.I32),
     Opcode.SUM_POOL: (DType.I8, DType.I16),
+    Opcode.ARG_MAX: (DType.F32, DType.I32),
 }
 # Integer types, each of which holds the values of those before it.
 _WIDER = (DType.BITS, DType.TRITS, DType.I8, DType.I16, DType.I32)
@@ -320,7 +322,7 @@ class _Planner(Workspace):
         if opcode == Opcode.QUANTIZE:
             floats = (float(_constant(node, 1).reshape(())), 0.0)
             ints = (attributes["low"].as_int(), attributes["high"].as_int())
-        out = {Opcode.SIGN: DType.BITS, Opcode.SUM_POOL: DType.I32}.get(opcode, dtype)
+        out = {Opcode.SIGN: DType.BITS, Opcode.SUM_POOL: DType.I32, Opcode.ARG_MAX: DType.I32}.get(opcode, dtype)
         if opcode == Opcode.QUANTIZE:
             out = self._levels_type(node)
         view = self.elementwise_view(x, node.outputs[0], out)

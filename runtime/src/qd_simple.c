@@ -45,3 +45,14 @@ void qd_run_sum_pool(const qd_job *job) {
         qd_sum_pool_i16_ref((const int16_t *)in, pixels, job->in.c, out);
     }
 }
+
+void qd_run_arg_max(const qd_job *job) {
+    const size_t pixels = (size_t)job->in.h * job->in.w;
+    const void *in = qd_memory(job, &job->in);
+    int32_t *out = (int32_t *)qd_memory(job, &job->out);
+    if (job->in.dtype == QD_I32) {
+        qd_arg_max_i32_ref((const int32_t *)in, pixels, job->in.c, out);
+    } else {
+        qd_arg_max_f32_ref((const float *)in, pixels, job->in.c, out);
+    }
+}

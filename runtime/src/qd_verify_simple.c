@@ -60,6 +60,16 @@ int qd_check_sum_pool(qd_subject *s) {
     return 1;
 }
 
+/* Since 1.3. A comparison computes nothing: the flag of binary32 comes from the operators before it. */
+int qd_check_arg_max(qd_subject *s) {
+    if (s->model->minor < 3) return qd_fail(s, QD_OPCODE);
+    if (!one_input(s) || !qd_only_fields(s, 0) || !qd_only_constants(s, 0)) return 0;
+    if ((s->in.dtype != QD_F32 && s->in.dtype != QD_I32) || s->out.dtype != QD_I32) return qd_fail(s, QD_DTYPE);
+    if (s->out.h != s->in.h || s->out.w != s->in.w || s->out.c != 1) return qd_fail(s, QD_SHAPE);
+    s->work = qd_elements(&s->in);
+    return 1;
+}
+
 int qd_check_stream(qd_subject *s) {
     const unsigned slots = QD_STREAM_SLOTS;
     if (!qd_only_fields(s, QD_F_STEPS | QD_F_REALS) || !qd_only_constants(s, slots)) return 0;

@@ -1,4 +1,4 @@
-/* Rows of the operators of float islands. */
+/* Rows of the operators of float islands, and of the argmax. */
 #ifndef QD_TEST_ROWS_ISLAND_H
 #define QD_TEST_ROWS_ISLAND_H
 
@@ -110,9 +110,32 @@ static void float_pools(void) {
     row("x:stride_w=0", QD_WINDOW, "x");
 }
 
+static void arg_max(void) {
+    static const uint8_t byte[1];
+    for (uint32_t in = 1; in <= 7; in++) {
+        shapes(11, SHAPE(in, 2, 3, 4), SHAPE(4, 2, 3, 1), 0, 0, in == 4 || in == 5 ? QD_OK : QD_DTYPE);
+        shapes(11, SHAPE(4, 2, 3, 4), SHAPE(in, 2, 3, 1), 0, 0, in == 4 ? QD_OK : QD_DTYPE);
+    }
+    shapes(11, SHAPE(4, 2, 3, 4), SHAPE(4, 1, 3, 1), 0, 0, QD_SHAPE);
+    shapes(11, SHAPE(4, 2, 3, 4), SHAPE(4, 2, 2, 1), 0, 0, QD_SHAPE);
+    shapes(11, SHAPE(4, 2, 3, 4), SHAPE(4, 2, 3, 2), 0, 0, QD_SHAPE);
+    {
+        w_op op = alone(11, SHAPE(4, 2, 3, 4), SHAPE(4, 2, 3, 1));
+        w_constant(&w, 1, 1, byte);
+        made(&op);
+        row("", QD_OK, "header");
+        row("header:minor=2", QD_OPCODE, "x");
+        row("x:inputs=2 x:in1=0", QD_INPUTS, "x");
+        row("x:k0=0", QD_CONSTANT, "x");
+        row("x:k7=0", QD_CONSTANT, "x");
+        EMPTY("epilogue", "weights", "kernel_h", "stride_w", "top", "groups", "scratch_bytes", "steps", "real0", "low");
+    }
+}
+
 static void islands(void) {
     float_convolutions();
     float_pools();
+    arg_max();
     shapes(17, SHAPE(5, 1999, 2000, 1), SHAPE(5, 1000, 1000, 1), 1000, 1001, QD_LIMIT);
     keep(write_islands(file));
     row("", QD_OK, "header");

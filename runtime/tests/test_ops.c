@@ -53,6 +53,19 @@ static void pools(void) {
     CHECK(sums[0] == -65536 && sums[1] == 3, "%ld %ld", (long)sums[0], (long)sums[1]);
 }
 
+static void first_of_the_largest(void) {
+    const int32_t words[8] = {INT32_MIN, 7, 7, -1, 0, 0, 0, 0};
+    const float reals[12] = {-1.0f, -0.0f, 0.0f, -2.0f, NAN, 5.0f, INFINITY, 0.0f, -3.0f, NAN, 1.0f, 1.0f};
+    int32_t out[3];
+    qd_arg_max_i32_ref(words, 2, 4, out);
+    CHECK(out[0] == 1 && out[1] == 0, "%ld %ld", (long)out[0], (long)out[1]);
+    qd_arg_max_i32_ref(words, 3, 1, out);
+    CHECK(out[0] == 0 && out[2] == 0, "one channel: %ld %ld", (long)out[0], (long)out[2]);
+    qd_arg_max_f32_ref(reals, 3, 4, out);
+    CHECK(out[0] == 1, "0 is not larger than -0: %ld", (long)out[0]);
+    CHECK(out[1] == 0 && out[2] == 2, "a NaN stays only in front: %ld %ld", (long)out[1], (long)out[2]);
+}
+
 /* Every pair of digits, side by side: -1 0 1 with -1 0 1. */
 static void pools_of_digits(void) {
     const qd_window window = {1, 2, 1, 1, 1, 2, 1, 1, 0, 0};
@@ -130,6 +143,7 @@ int main(void) {
     signs();
     quantize();
     pools();
+    first_of_the_largest();
     pools_of_digits();
     concatenation();
     streams();

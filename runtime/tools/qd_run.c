@@ -7,7 +7,8 @@ static const char usage[] =
     "usage: qd_run MODEL.qdm INPUT [--out LOGITS.npy] [--kernels auto|ref|avx2|avx512|neon|arm32] [--top N] [--dump DIR]\n"
     "       qd_run --check MODEL.qdm [SHA256]\n"
     "INPUT: an 8-bit PNM image (P6, or P5 for one channel) of the model's size, or a .npy array [N,C,H,W] or [C,H,W].\n"
-    "One sample: prints the N best classes (5 unless told) with their scores, then all logits. Several: needs --out.\n"
+    "One sample: prints the N best classes (5 unless told) with their scores, then all logits; of a model that ends in an argmax the class of\n"
+    "each pixel. Several: needs --out.\n"
     "--dump: writes the output buffer of every operator for the first sample to DIR/NNN.bin.\n"
     "--check: is MODEL the file that was built? Its SHA-256 must be the one given, or the one in manifest.json beside it, and the file\n"
     "must be valid. Exit status 0: yes; 1: no; 2: it cannot be told. A manifest that came with the model shows accidents, not forgery.\n";
@@ -109,10 +110,10 @@ static void print_one(const logits *l, size_t i) {
     else printf("%ld", (long)l->integers[i]);
 }
 
-/* The best classes first, of equal ones the lower index; then all logits, to the last bit. */
-static void print_answer(const logits *l, size_t top) {
+/* The best classes first, of equal ones the lower index; then all logits, to the last bit. Or the classes, if those are the output. */
+static void print_answer(const logits *l, size_t top, int classes) {
     unsigned char *shown = (unsigned char *)need_memory(l->n);
-    for (size_t k = 0; k < top && k < l->n; k++) {
+    for (size_t k = 0; k < top && k < l->n && !classes; k++) {
         size_t best = l->n;
         for (size_t i = 0; i < l->n; i++) {
             if (!shown[i] && (best == l->n || score(l, i) > score(l, best))) best = i;
@@ -122,7 +123,7 @@ static void print_answer(const logits *l, size_t top) {
         print_one(l, best);
         putchar('\n');
     }
-    fputs("logits:", stdout);
+    fputs(classes ? "class:" : "logits:", stdout);
     for (size_t i = 0; i < l->n; i++) {
         putchar(' ');
         print_one(l, i);
@@ -164,7 +165,8 @@ static int run(arguments a) {
     if (a.out) write_npy(a.out, real ? "<f4" : "<i4", from.n, out, all);
     if (from.n == 1) {
         const logits l = {n, real, (const float *)(const void *)all, (const int32_t *)(const void *)all};
-        print_answer(&l, (size_t)a.top);
+        const qd_op_description last = qd_op_info(&model, qd_op_count(&model) - 1);
+        print_answer(&l, (size_t)a.top, strcmp(last.opcode, "ARG_MAX") == 0);
     } else {
         printf("%zu samples x %zu logits -> %s\n", from.n, n, a.out);
     }

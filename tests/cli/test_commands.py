@@ -138,6 +138,23 @@ def test_run_on_image_and_array(small_build: Path, tmp_path: Path, capsys: Captu
     assert answers[0] == answers[1] and len(answers[0]["top1"]) == 1
 
 
+def test_run_of_a_network_that_gives_classes(tmp_path: Path, capsys: Capture) -> None:
+    """The class itself is shown, not the number of the only channel; of pixels the class of most of them."""
+    for style, shape in (("BestClass", "1x3x3x3"), ("PixelClasses", "1x3x12x12")):
+        side = int(shape.split("x")[-1])
+        np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (1, 3, side, side), np.uint8))
+        options = ("--input", f"{shape}:uint8:zero=128", "--emit", "qdm", "-o", tmp_path / style)
+        assert call("build", f"tests.frontend._moving_strangers:make_{style}", *options) == 0
+        capsys.readouterr()
+        assert call("run", tmp_path / style, "--in", tmp_path / "x.npy", "--json") == 0
+        answer = json.loads(capsys.readouterr().out)
+        (found,) = np.array(answer["logits"]).squeeze(1).tolist()
+        assert answer["top1"] == [found]
+        assert call("run", tmp_path / style, "--in", tmp_path / "x.npy") == 0
+        shown = capsys.readouterr().out
+        assert shown.strip() == f"{found:.9g}" if style == "BestClass" else shown.count("(") == len(np.unique(found))
+
+
 @pytest.mark.parametrize("name", ["", "model.qdm", "model.onnx", "model.pt"])
 def test_inspect(small_build: Path, name: str, capsys: Capture) -> None:
     assert call("inspect", small_build / name) == 0

@@ -108,6 +108,20 @@ def test_ties_go_to_the_lowest_class() -> None:
     assert count_correct(np.zeros((1, 2), np.float32), np.array([-1])) is None
 
 
+def test_of_a_network_that_gives_classes_they_count_themselves() -> None:
+    classes = np.array([[3.0], [0.0], [7.0]], np.float32)
+    assert count_correct(classes, np.array([3, 1, 7])) == 2
+    assert count_correct(classes.reshape(1, 1, 3), np.array([[3, 0, 0]])) == 2
+
+    def truth(images: np.ndarray) -> np.ndarray:
+        return oracle(images).argmax(1, keepdims=True).astype(np.float32)
+
+    report = compare(truth, [backend(lambda images: truth(images) + 1)], DATA, IMAGES[:2], proof=PROOF, ties=0)
+    assert report.trained["correct"] == 4 and report.rows[0]["correct"] == 0
+    first = report.trained["changed"][0]
+    assert (first["trained"], first["artefact_class"], first["margin"]) == (0, 1, 0.0)
+
+
 @given(st.integers(-(2**24), 2**24))
 def test_integers_that_float_holds(value: int) -> None:
     assert int(as_float(np.array([[value]], np.int32))[0, 0]) == value

@@ -74,6 +74,38 @@ class Listener(nn.Module):
         return F.linear(torch.round(torch.clamp(x, -128, 127)), sign(self.w3))
 
 
+class PixelClasses(Segmenter):
+    """The class of each pixel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).argmax(dim=1)
+
+
+class TimeClasses(nn.Module):
+    """The class at each time, of accumulators, as int32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(4)
+        self.w = nn.Parameter(torch.randn(5, 6, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.argmax(F.conv1d(x, sign(self.w)), 1).to(torch.int32)
+
+
+class BestClass(nn.Module):
+    """The class, of digits of 4 bits with many ties, by max()."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(8)
+        self.conv, self.bn = BinaryConv(3, 9, 3), nn.BatchNorm2d(9)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.round(torch.clamp(self.bn(self.conv(x)), -8, 7))
+        return x.flatten(1).max(1)[1]
+
+
 class Disagreeing(nn.Module):
     """One channel added to sixteen: torch repeats it."""
 
@@ -87,7 +119,13 @@ class Disagreeing(nn.Module):
         return (x + self.one(sign(x))).flatten(1)
 
 
-MOVING = {Segmenter: "1x3x12x12:uint8:zero=128", Listener: "1x6x30:int8"}
+MOVING = {
+    Segmenter: "1x3x12x12:uint8:zero=128",
+    PixelClasses: "1x3x12x12:uint8:zero=128",
+    Listener: "1x6x30:int8",
+    TimeClasses: "1x6x30:int8",
+    BestClass: "1x3x3x3:uint8:zero=128",
+}
 
 
 def make_Segmenter() -> nn.Module:  # noqa: N802
@@ -96,6 +134,18 @@ def make_Segmenter() -> nn.Module:  # noqa: N802
 
 def make_Listener() -> nn.Module:  # noqa: N802
     return prepare(Listener())
+
+
+def make_PixelClasses() -> nn.Module:  # noqa: N802
+    return prepare(PixelClasses())
+
+
+def make_TimeClasses() -> nn.Module:  # noqa: N802
+    return prepare(TimeClasses())
+
+
+def make_BestClass() -> nn.Module:  # noqa: N802
+    return prepare(BestClass())
 
 
 def make_Disagreeing() -> nn.Module:  # noqa: N802

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qnn_deploy.ops import (
+    arg_max,
     binary_conv,
     binary_dense,
     bipolar_max_pool,
@@ -208,6 +209,21 @@ def test_sum_pool(agree, dtype, to) -> None:
 def test_sum_pool_refuses_fractions() -> None:
     with pytest.raises(ExactnessError):
         sum_pool.OP.reference([np.full((1, 1, 2, 2), 0.5, np.float32)], {"to": FLOAT})
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+@pytest.mark.parametrize("to", [INT32, FLOAT])
+@pytest.mark.parametrize("shape", [(40, 3), (40, 1), (9, 4, 5), (9, 4, 3, 2)])
+def test_arg_max_takes_the_first_of_equals(agree, dtype, to, shape) -> None:
+    x = rng().integers(-2, 3, shape).astype(dtype)
+    if dtype == "float32":
+        x[x == 0] *= rng().choice([-1, 1], int((x == 0).sum()))  # zeros of both signs are equal
+    got = agree(arg_max.OP, [x], {"to": to})
+    assert got.shape == (shape[0], 1, *shape[2:])
+    first = np.zeros(got.shape, int)
+    for channel in range(shape[1] - 1, -1, -1):
+        first[:, 0][x[:, channel] == x.max(axis=1)] = channel
+    np.testing.assert_array_equal(got, first)
 
 
 def test_cost() -> None:

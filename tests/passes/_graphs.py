@@ -214,6 +214,8 @@ def networks(draw: Any, packed: bool = False) -> tuple[ir.Model, np.ndarray]:
     x = build.reduce(x if build.choose(True, False, False) else build.flatten(x))
     for _ in range(build.choose(0, 1, 2)):
         x = build.step(x)
+    if build.choose(True, False, False, False):
+        x = build.add("qnn_deploy.ArgMax<to = 1>", x.name, (1, *x.shape[1:]), "stream")
     body = "\n ".join(build.lines)
     head = f"net ({dtype}[N, {', '.join(map(str, shape))}] x) => (float[N, {', '.join(map(str, x.shape))}] {x.name})"
     model = l1(f"{head} {{\n {body}\n}}", build.constants)

@@ -199,6 +199,10 @@ void qd_island_add_ref(const float *in, size_t n, float *acc);
 void qd_sum_pool_i8_ref(const int8_t *in, size_t pixels, size_t channels, int32_t *out);
 void qd_sum_pool_i16_ref(const int16_t *in, size_t pixels, size_t channels, int32_t *out);
 
+/* out[pixel] = the first channel with the largest value; a NaN that comes first stays, no other is larger. */
+void qd_arg_max_i32_ref(const int32_t *in, size_t pixels, size_t channels, int32_t *out);
+void qd_arg_max_f32_ref(const float *in, size_t pixels, size_t channels, int32_t *out);
+
 /* Copies `bytes` of each of the pixels of one input into the wider pixels of the output, out_bytes apart. */
 void qd_concat_ref(const uint8_t *in, size_t pixels, size_t bytes, uint8_t *out, size_t out_bytes);
 
