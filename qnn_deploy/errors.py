@@ -125,12 +125,16 @@ def as_damage(code: str, what: str, *, where: str, help: str = "") -> Iterator[N
 
 
 _OUT_OF_MEMORY = ("can't allocate memory", "Cannot allocate memory", "std::bad_alloc", "not enough memory", "failed to map segment")
+# Python's words where C code fails and loses the reason; seen only where memory ends.
+_LOST_REASON = "error return without exception set"
 
 
 def out_of_memory(error: BaseException | None) -> bool:
     """True where ``error``, or what caused it, is a failed allocation: Python's, torch's or the system's."""
     if error is None or isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
         return error is not None
+    if isinstance(error, SystemError) and _LOST_REASON in str(error):
+        return True
     return out_of_memory(error.__cause__) or out_of_memory(error.__context__)
 
 

@@ -18,7 +18,7 @@ from qnn_deploy import api, cli
 from qnn_deploy.cli._console import printable
 from qnn_deploy.emit import manifest
 from qnn_deploy.emit.qdm_reader import decode
-from qnn_deploy.errors import CompileErrors, UserError
+from qnn_deploy.errors import CompileErrors, UserError, as_damage
 from qnn_deploy.frontend.archive import read_archive
 from qnn_deploy.train.sweep.plan import read_sweep
 from tests.hostile.readers import PACKED, READERS, good_manifest, read_build, sealed
@@ -156,3 +156,13 @@ def test_no_operator_is_blamed_where_memory_runs_out(monkeypatch: pytest.MonkeyP
     with pytest.raises(CompileErrors) as caught:
         torch_export.to_onnx(program, "net")
     assert "cannot translate the model: no room for a thread" in caught.value.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [("error return without exception set", "QD0112"), ("bad argument to internal function", "QD0102")]
+)
+def test_a_reason_that_is_lost_is_lack_of_memory(words: str, code: str) -> None:
+    """`eval` with no memory left ended so, within an import."""
+    with pytest.raises(UserError) as caught, as_damage("QD0102", "the file is damaged", where="x"):
+        raise SystemError(words)
+    assert caught.value.code == code
