@@ -57,7 +57,7 @@ qd_op_description qd_op_info(const qd_model *model, uint32_t index) {
     info.input = tensor(model, op.inputs[0]);
     info.output = tensor(model, op.output);
     info.macs = 0;
-    info.weight_planes = op.weights == QD_WEIGHTS_BITS ? 1 : op.weights == QD_WEIGHTS_TRITS ? 2 : 0;
+    info.weight_planes = (uint32_t)(op.weights == QD_WEIGHTS_BITS) + 2u * (uint32_t)(op.weights == QD_WEIGHTS_TRITS);
     if (op.opcode == QD_OP_CONV || op.opcode == QD_OP_FLOAT_CONV) {
         info.macs = (uint64_t)info.output.h * info.output.w * info.output.c * op.kernel_h * op.kernel_w * (info.input.c / op.groups);
     }
