@@ -16,15 +16,15 @@ import numpy as np
 from environment import enter
 
 FLOAT = "float"
-# (name, arguments of the architecture "resnet", recipe's further keys)
-NETWORKS: tuple[tuple[str, dict[str, object], dict[str, object]], ...] = (
-    (FLOAT, {"weights": "float", "activations": "float", "first": "float", "last": "float"}, {}),
-    ("ttq", {"weights": "ttq"}, {}),
-    ("xnor", {"weights": "xnor"}, {}),
-    ("tga", {"weights": "tga", "first": "tga", "last": "tga"}, {}),
-    ("ana", {"weights": {"name": "ana", "noise": "uniform", "strategy": "expectation"}}, {}),
-    ("blend", {"weights": {"name": "blend", "inner": "ttq"}}, {}),
-)
+# Arguments of the architecture "resnet".
+NETWORKS: dict[str, dict[str, object]] = {
+    FLOAT: {"weights": "float", "activations": "float", "first": "float", "last": "float"},
+    "ttq": {"weights": "ttq"},
+    "xnor": {"weights": "xnor"},
+    "tga": {"weights": "tga", "first": "tga", "last": "tga"},
+    "ana": {"weights": {"name": "ana", "noise": "uniform", "strategy": "expectation"}},
+    "blend": {"weights": {"name": "blend", "inner": "ttq"}},
+}
 
 
 def main() -> int:
@@ -33,10 +33,9 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=20, help="training steps of each network in a round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0: its own choice")
-    parser.add_argument("--networks", default=",".join(name for name, *_ in NETWORKS))
+    parser.add_argument("--networks", default=",".join(NETWORKS))
     options = parser.parse_args()
     wanted = [FLOAT, *(name for name in options.networks.split(",") if name != FLOAT)]
-    rows = [row for row in NETWORKS if row[0] in wanted]
 
     from qnn_deploy.data import Dataset
     from qnn_deploy.train.loop import prepare
@@ -47,11 +46,11 @@ def main() -> int:
     images = random.integers(0, 256, (128 * options.steps, 3, 32, 32), np.uint8)
     data = Dataset(images, random.integers(0, 10, len(images)), "random")
     runs = {}
-    for name, arguments, further in rows:
+    for name in wanted:
         table = {
-            "architecture": "resnet", "arguments": arguments, "data": "cifar10", "epochs": options.rounds + 1, "learning_rate": 1e-3,
+            "architecture": "resnet", "arguments": NETWORKS[name], "data": "cifar10", "epochs": options.rounds + 1, "learning_rate": 1e-3,
             "optimizer": {"name": "sgd", "nesterov": True, "weight_decay": 1e-4}, "logit_scale": 0.04, "clip": "none", "crop": 4,
-            "flip": True, "precision": options.precision, "compile": True, "threads": options.threads, **further,
+            "flip": True, "precision": options.precision, "compile": True, "threads": options.threads,
         }  # fmt: skip
         recipe = make_recipe(table, name)
         fabric = make_fabric(recipe)

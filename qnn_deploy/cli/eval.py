@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qnn_deploy.cli._console import data_option, json_option, show, show_json
+from qnn_deploy.cli._console import data_option, json_option, kernels_option, show, show_json
 
 
 @click.command("eval")
@@ -13,7 +13,7 @@ from qnn_deploy.cli._console import data_option, json_option, show, show_json
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many images.")
 @click.option("--target", metavar="T", help="For a .qdm or a build: the target. Default: the build's own, or this machine.")
 @click.option("--runner", metavar="R", help="host, qemu or ssh:HOST.")
-@click.option("--kernels", default="auto", show_default=True, help="Kernel family: auto, ref, avx2, avx512, neon or arm32.")
+@kernels_option
 @json_option
 def command(name: str, data: str | None, limit: int | None, target: str | None, runner: str | None, kernels: str, as_json: bool) -> None:
     """Count the correct predictions of X: a trained model, a build directory or a .qdm."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from qnn_deploy.cli._console import json_option, show, show_json
+from qnn_deploy.cli._console import json_option, kernels_option, show, show_json
 from qnn_deploy.errors import UserError, as_damage
 from qnn_deploy.files import write_whole
 
@@ -19,7 +19,7 @@ from qnn_deploy.files import write_whole
 @click.option("--out", metavar="FILE", help="Write the logits as .npy.")
 @click.option("--target", metavar="T", help="For a .qdm or a build: the target.")
 @click.option("--runner", metavar="R", help="host, qemu or ssh:HOST.")
-@click.option("--kernels", default="auto", show_default=True, help="Kernel family: auto, ref, avx2, avx512, neon or arm32.")
+@kernels_option
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes to show.")
 @json_option
 def command(name: str, source: str, out: str | None, target: str | None, runner: str | None, kernels: str, top: int, as_json: bool) -> None:

@@ -10,7 +10,6 @@ Tensors are [1, H, W, C]; the input is named "input", the output "logits" is [1,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -21,6 +20,7 @@ from qnn_deploy.emit import lce_conv, tflite_fma
 from qnn_deploy.emit.lce_conv import Affine, Map, Window
 from qnn_deploy.emit.tflite_file import Graph, write
 from qnn_deploy.errors import CompileErrors, QnnDeployError
+from qnn_deploy.ir.edit import constant_input
 from qnn_deploy.ir.levels import SOURCE, Level, attributes_of, spec_of, verify
 from qnn_deploy.ops._bits import unpack_signs
 
@@ -112,7 +112,7 @@ class Lowering:
 
     def vector(self, node: ir.Node, number: int) -> NDArray[np.float32]:
         """A constant input [C] or [1] as float32."""
-        return np.asarray(_constant(node, number), np.float32).reshape(-1)
+        return np.asarray(constant_input(node, number), np.float32).reshape(-1)
 
     def fixed(self, node: ir.Node, number: int) -> int:
         """The same as a tensor."""
@@ -158,7 +158,7 @@ def _layer(self: Lowering, node: ir.Node) -> Map:
         return self.refuse(node, f"groups of {weights.shape[1]} channels; Larq Compute Engine takes multiples of {lce_conv.WORD}")
     threshold = self.follow(node, ("Threshold",))
     last, affine = (threshold, None) if threshold is not None else self.affine(node)
-    thresholds = None if threshold is None else _constant(threshold, 1)
+    thresholds = None if threshold is None else constant_input(threshold, 1)
     shape, name = _shape(node.outputs[0]), _name(node)
     if binary:
         result = lce_conv.binary(self.graph, source, weights, window, shape, name, thresholds=thresholds, affine=affine)
@@ -174,7 +174,7 @@ def _layer(self: Lowering, node: ir.Node) -> Map:
 
 
 def _threshold(self: Lowering, node: ir.Node) -> Map:
-    thresholds = _constant(node, 1).astype(np.int64)
+    thresholds = constant_input(node, 1).astype(np.int64)
     return lce_conv.quantize(self.graph, lce_conv.below(self.graph, self.floats(_input(node)), thresholds, _name(node)), _name(node))
 
 
@@ -183,7 +183,7 @@ def _sign(self: Lowering, node: ir.Node) -> Map:
 
 
 def _multi_threshold(self: Lowering, node: ir.Node) -> Map:
-    values = _constant(node, 1).shape[0] + 1
+    values = constant_input(node, 1).shape[0] + 1
     return self.refuse(node, f"an activation of {values} values; Larq Compute Engine has those of two")
 
 
@@ -202,7 +202,7 @@ def _quantize(self: Lowering, node: ir.Node) -> Map:
 
 
 def _subtract_zero(self: Lowering, node: ir.Node) -> Map:
-    value, zero = _input(node), _constant(node, 1)
+    value, zero = _input(node), constant_input(node, 1)
     limits = np.iinfo(spec_of(value).dtype)
     limit = max(abs(int(side) - int(each)) for side in (limits.min, limits.max) for each in zero.reshape(-1))
     floats = self.graph.add("CAST", (self.floats(value),), f"{_name(node)}.floats", (1, *self.maps[value].shape))
@@ -226,7 +226,7 @@ def _pad(self: Lowering, node: ir.Node) -> Map:
 
 
 def _bit_pool(self: Lowering, node: ir.Node) -> Map:
-    source, attributes, minimum = self.maps[_input(node)], attributes_of(node), _constant(node, 1)
+    source, attributes, minimum = self.maps[_input(node)], attributes_of(node), constant_input(node, 1)
     shape, name = _shape(node.outputs[0]), _name(node)
     kernel, strides = attributes["kernel_shape"], attributes["strides"]
     if source.bits is None:
@@ -352,17 +352,17 @@ HANDLERS: dict[str, Handler] = {
 
 def batch_norm(node: ir.Node) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """a and b [C] of ``x * a + b``, also of a BatchNormalization that still has its statistics."""
-    first, second = (np.asarray(_constant(node, number), np.float32) for number in (1, 2))
+    first, second = (np.asarray(constant_input(node, number), np.float32) for number in (1, 2))
     if node.op_type == "BatchNorm":
         return first, second
-    mean, variance = (np.asarray(_constant(node, number), np.float64) for number in (3, 4))
+    mean, variance = (np.asarray(constant_input(node, number), np.float64) for number in (3, 4))
     a = first / np.sqrt(variance + node.attributes["epsilon"].as_float())
     return a.astype(np.float32), (second - mean * a).astype(np.float32)
 
 
 def _weights(node: ir.Node, source: tuple[int, int, int]) -> NDArray[np.int8]:
     """Weights of a layer as integers [O, C / group, Kh, Kw]; those of a dense layer cover the whole map [C, H, W]."""
-    weights, attributes = _constant(node, 1), attributes_of(node)
+    weights, attributes = constant_input(node, 1), attributes_of(node)
     height, width, channels = source
     if node.op_type == "BinaryConv":
         shape = (attributes["in_channels"], *attributes["kernel_shape"])
@@ -371,12 +371,6 @@ def _weights(node: ir.Node, source: tuple[int, int, int]) -> NDArray[np.int8]:
         return np.asarray(weights)
     flat = unpack_signs(weights, attributes["in_features"]) if node.op_type == "BinaryDense" else weights
     return flat.reshape(-1, channels, height, width)
-
-
-def _constant(node: ir.Node, number: int) -> NDArray[Any]:
-    value = node.inputs[number]
-    assert value is not None and value.const_value is not None
-    return value.const_value.numpy()
 
 
 def _input(node: ir.Node) -> ir.Value:

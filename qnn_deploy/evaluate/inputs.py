@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from qnn_deploy.ir.edit import constant_input
 from qnn_deploy.ops._bits import unpack_signs
 
 Images = NDArray[Any]
@@ -94,12 +95,6 @@ def threshold_ties(model: ir.Model, shape: tuple[int, int, int], dtype: str, ran
     return (np.stack(images) if images else np.zeros((0, *shape), dtype)), len(patches)
 
 
-def _constant(node: ir.Node, index: int) -> NDArray[Any]:
-    value = node.inputs[index]
-    assert value is not None and value.const_value is not None
-    return value.const_value.numpy()
-
-
 def _first_convolution(model: ir.Model) -> tuple[ir.Node, NDArray[Any]] | None:
     """The convolution behind the input and its zero points [C]."""
     readers = [use.node for use in model.graph.inputs[0].uses()]
@@ -107,14 +102,14 @@ def _first_convolution(model: ir.Model) -> tuple[ir.Node, NDArray[Any]] | None:
         readers = [use.node for use in readers[0].outputs[0].uses()]
     if len(readers) != 1 or readers[0].op_type != "SubtractZero":
         return None
-    zero = _constant(readers[0], 1)
+    zero = constant_input(readers[0], 1)
     readers = [use.node for use in readers[0].outputs[0].uses()]
     return (readers[0], zero) if len(readers) == 1 and readers[0].op_type in ("Conv", "BinaryConv") else None
 
 
 def _weights(conv: ir.Node) -> NDArray[np.int64]:
     """Integer weights [O, I, kh, kw], unpacked where they are bits (LSB first, 1 = -1)."""
-    array = _constant(conv, 1)
+    array = constant_input(conv, 1)
     if conv.op_type == "Conv":
         return array.astype(np.int64)
     channels, (height, width) = conv.attributes["in_channels"].as_int(), conv.attributes["kernel_shape"].as_ints()
@@ -126,16 +121,16 @@ def _switch_points(conv: ir.Node) -> list[int] | None:
     for use in conv.outputs[0].uses():
         node = use.node
         if node.op_type == "Threshold":
-            return [int(value) for value in np.clip(_constant(node, 1).astype(np.int64), -(2**20), 2**20)]
+            return [int(value) for value in np.clip(constant_input(node, 1).astype(np.int64), -(2**20), 2**20)]
         if node.op_type in ("Scale", "BatchNorm"):
             scale = np.ones(1)
             if node.op_type == "Scale":
-                scale = _constant(node, 1).astype(np.float64)
+                scale = constant_input(node, 1).astype(np.float64)
                 following = [use.node for use in node.outputs[0].uses() if use.node.op_type == "BatchNorm"]
                 if not following:
                     return None
                 node = following[0]
-            a, b = _constant(node, 1).astype(np.float64) * scale, _constant(node, 2).astype(np.float64)
+            a, b = constant_input(node, 1).astype(np.float64) * scale, constant_input(node, 2).astype(np.float64)
             crossing = -b / np.where(a == 0, 1.0, a)
             return [int(value) for value in np.clip(np.floor(crossing), -(2**20), 2**20)]
     return None

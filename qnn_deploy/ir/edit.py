@@ -60,6 +60,13 @@ def constant(value: ir.Value | None) -> NDArray[Any] | None:
     return np.asarray(value.const_value.numpy())
 
 
+def constant_input(node: ir.Node, number: int) -> NDArray[Any]:
+    """The array of an input that is known to be a constant."""
+    value = node.inputs[number]
+    assert value is not None and value.const_value is not None
+    return value.const_value.numpy()
+
+
 def shape_of(value: ir.Value | None) -> tuple[int, ...] | None:
     """The static shape of ``value``; None where it is unknown or symbolic."""
     if value is None or value.shape is None or not value.shape.is_static():

@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from qnn_deploy.errors import QnnDeployError
+from qnn_deploy.ir.edit import constant_input
 from qnn_deploy.ops import BY_KEY
 from qnn_deploy.ops._base import DOMAIN, VERSION, OpDef, ShapeError, Spec
 
@@ -212,12 +213,6 @@ def _broken(node: ir.Node, reason: str) -> QnnDeployError:
     return QnnDeployError("QD0901", f"{_title(node)} {node.name!r}: {reason}", where=node.metadata_props.get(SOURCE, ""))
 
 
-def _constant(node: ir.Node, number: int) -> np.ndarray[Any, Any]:
-    value = node.inputs[number]
-    assert value is not None and value.const_value is not None
-    return value.const_value.numpy()
-
-
 def _to(*allowed: ir.DataType) -> Check:
     def check(node: ir.Node, model: ir.Model) -> str:
         to = node.attributes["to"].as_int()
@@ -232,20 +227,20 @@ def _quantize_to(node: ir.Node, model: ir.Model) -> str:
 
 
 def _integer_weights(node: ir.Node, model: ir.Model) -> str:
-    weights = _constant(node, 1)
+    weights = constant_input(node, 1)
     return "" if np.array_equal(weights, np.rint(weights)) else "a weight is not an integer"
 
 
 def _spare_bits(count: Callable[[ir.Node], int]) -> Check:
     def check(node: ir.Node, model: ir.Model) -> str:
-        bits = np.unpackbits(_constant(node, 1), axis=1, bitorder="little")
+        bits = np.unpackbits(constant_input(node, 1), axis=1, bitorder="little")
         return "a spare bit of the weights is not 0" if bits[:, count(node) :].any() else ""
 
     return check
 
 
 def _rising(node: ir.Node, model: ir.Model) -> str:
-    return "" if np.all(np.diff(_constant(node, 1).astype(np.int64), axis=0) >= 0) else "thresholds of a channel fall"
+    return "" if np.all(np.diff(constant_input(node, 1).astype(np.int64), axis=0) >= 0) else "thresholds of a channel fall"
 
 
 def _conv_bits(node: ir.Node) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from qnn_deploy.ir.edit import constant_input
 from qnn_deploy.ops._base import DOMAIN
 
 _INPUT_RANGES = {"UINT8": (0, 255), "INT8": (-128, 127), "INT16": (-32768, 32767)}
@@ -36,9 +37,7 @@ Ranges = dict[ir.Value, Range]
 
 def weights_of(node: ir.Node) -> NDArray[Any]:
     """The constant weights of a Conv or Gemm/Dense node: integers, float32 at L1 and int8 at L2."""
-    value = node.inputs[1]
-    assert value is not None and value.const_value is not None
-    return value.const_value.numpy()
+    return constant_input(node, 1)
 
 
 def analyse(graph: ir.Graph, known: Ranges | None = None) -> Ranges:

@@ -9,7 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from qnn_deploy.errors import UserError
-from qnn_deploy.ir.edit import location
+from qnn_deploy.ir.edit import constant_input, location
 from qnn_deploy.ir.program import Buffer, Conv, DType, Op, Opcode, Slot
 
 ISLANDS = ("FloatConv", "FloatDense", "FloatSumPool")
@@ -40,9 +40,7 @@ def island(node: ir.Node, index: int, source: Buffer, output: int, zero: int | N
 
 def _weights(node: ir.Node, source: Buffer) -> tuple[NDArray[np.float32], Conv, int]:
     """Weights [O, C / groups, kernel height, width], the window and the groups; a dense layer's kernel covers the map."""
-    value = node.inputs[1]
-    assert value is not None and value.const_value is not None
-    array = value.const_value.numpy().astype(np.float32)
+    array = constant_input(node, 1).astype(np.float32)
     if node.op_type == "FloatDense":
         count = source.channels * source.height * source.width
         if array.shape[1] != count:

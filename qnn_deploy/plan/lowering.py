@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from qnn_deploy.errors import CompileErrors, QnnDeployError, UserError
-from qnn_deploy.ir.edit import location
+from qnn_deploy.ir.edit import constant_input, location
 from qnn_deploy.ir.program import (
     WEIGHT_BITS,
     Conv,
@@ -123,7 +122,7 @@ class _Planner(Workspace):
     def _view(self, node: ir.Node) -> None:
         view = self.input(node, 0, allow_zero=True)
         if node.op_type == "SubtractZero":
-            zero = _constant(node, 1).astype(np.int16)
+            zero = constant_input(node, 1).astype(np.int16)
             if view.dtype != DType.U8 and zero.any():
                 help = "take uint8 features, 128 more, with a zero point that is 128 more: the differences are the same"
                 message = "a zero point other than 0 of int8 or int16 features has no kernel"
@@ -149,7 +148,7 @@ class _Planner(Workspace):
     def _transposed(self, item: Group) -> None:
         """Its phases, each an ordinary convolution with the whole epilogue, and what interleaves them."""
         node = item.head
-        x, weights, attributes = self.input(node, 0, allow_zero=True), _constant(node, 1), node.attributes
+        x, weights, attributes = self.input(node, 0, allow_zero=True), constant_input(node, 1), node.attributes
         (stride_h, stride_w), pads = attributes["strides"].as_ints(), attributes["pads"].as_ints()
         if max(stride_h, stride_w) > _MOST_INPUTS:
             message = f"a transposed convolution of stride {max(stride_h, stride_w)}; at most {_MOST_INPUTS}"
@@ -185,10 +184,10 @@ class _Planner(Workspace):
         """What the nodes behind a convolution make of its accumulators."""
         node, tail = item.head, item.tail
         if tail.op_type == "Threshold":
-            slots = [(Slot.THRESHOLDS, self.add_constant(_constant(tail, 1).astype(np.int32)))]
+            slots = [(Slot.THRESHOLDS, self.add_constant(constant_input(tail, 1).astype(np.int32)))]
             return Tail(Epilogue.THRESHOLD, DType.BITS, slots)
         if tail.op_type == "MultiThreshold":
-            slots = [(Slot.THRESHOLDS, self.add_constant(_constant(tail, 1).astype(np.int32).reshape(-1)))]
+            slots = [(Slot.THRESHOLDS, self.add_constant(constant_input(tail, 1).astype(np.int32).reshape(-1)))]
             return Tail(Epilogue.LEVELS, self._levels_type(tail), slots, low=tail.attributes["low"].as_int())
         if len(item.nodes) > 1 and not self._is_output_cast(item.nodes[1:]):
             steps, slots, floats, second = self._steps(item.nodes[1:], node.outputs[0])
@@ -230,7 +229,7 @@ class _Planner(Workspace):
     def _weights(self, node: ir.Node, x: View) -> tuple[NDArray[np.int8], Conv]:
         """Weights as [O, taps, C] in NHWC tap order, and the window."""
         attributes = node.attributes
-        array = _constant(node, 1)
+        array = constant_input(node, 1)
         if node.op_type in ("Dense", "BinaryDense"):
             count = x.height * x.width * x.channels
             if node.op_type == "BinaryDense":
@@ -282,7 +281,7 @@ class _Planner(Workspace):
             if node.op_type in _STEP_SLOTS:
                 channels = self.views[value].channels if value in self.views else self._channels(node)
                 for position, slot in enumerate(_STEP_SLOTS[node.op_type], 1):
-                    array = _constant(node, position).astype(np.float32).reshape(-1)
+                    array = constant_input(node, position).astype(np.float32).reshape(-1)
                     if array.size not in (1, channels):
                         raise UserError(
                             "QD0301", f"{node.op_type} of a flattened map", where=location(node), help="put it before the flattening"
@@ -291,7 +290,7 @@ class _Planner(Workspace):
                         array = np.broadcast_to(array, (channels,)).copy()
                     slots.append((slot, self.add_constant(array)))
             elif node.op_type == "Clip":
-                floats = (float(_constant(node, 1)), float(_constant(node, 2)))
+                floats = (float(constant_input(node, 1)), float(constant_input(node, 2)))
             elif node.op_type == "Add":
                 other = node.inputs[1] if node.inputs[0] is value else node.inputs[0]
                 view = self.views[other]  # type: ignore[index]
@@ -317,10 +316,10 @@ class _Planner(Workspace):
         if dtype not in _TAKES[opcode]:
             raise UserError("QD0301", f"{node.op_type} of {dtype.name.lower()} values has no kernel", where=location(node))
         if opcode == Opcode.BIT_POOL:
-            mask = np.broadcast_to(_constant(node, 1).astype(bool), (x.channels,))
+            mask = np.broadcast_to(constant_input(node, 1).astype(bool), (x.channels,))
             slots.append((Slot.MASK, self.add_constant(pack_channel_mask(mask))))
         if opcode == Opcode.QUANTIZE:
-            floats = (float(_constant(node, 1).reshape(())), 0.0)
+            floats = (float(constant_input(node, 1).reshape(())), 0.0)
             ints = (attributes["low"].as_int(), attributes["high"].as_int())
         out = {Opcode.SIGN: DType.BITS, Opcode.SUM_POOL: DType.I32, Opcode.ARG_MAX: DType.I32}.get(opcode, dtype)
         if opcode == Opcode.QUANTIZE:
@@ -355,7 +354,7 @@ class _Planner(Workspace):
         self.append(Op(Opcode.CONCAT, name, tuple(parts), result.buffer))
 
     def _rearrange(self, node: ir.Node) -> None:
-        x, index = self.map_input(node, 0, allow_zero=True), _constant(node, 1).astype(np.int32)
+        x, index = self.map_input(node, 0, allow_zero=True), constant_input(node, 1).astype(np.int32)
         block, strides, offset, _ = (node.attributes[name].as_ints() for name in ("block", "strides", "offset", "size"))
         view = self.new_view(node.outputs[0], x.dtype)
         if x.zero is not None:
@@ -383,12 +382,6 @@ class _Planner(Workspace):
     def _is_output_cast(self, nodes: tuple[ir.Node, ...]) -> bool:
         """A lone cast of integer logits to float at the graph's end: the runtime gives the integers."""
         return len(nodes) == 1 and nodes[0].op_type == "Cast" and nodes[0].outputs[0].is_graph_output()
-
-
-def _constant(node: ir.Node, index: int) -> NDArray[Any]:
-    value = node.inputs[index]
-    assert value is not None and value.const_value is not None
-    return value.const_value.numpy()
 
 
 def _nhwc(kernels: NDArray[np.int8]) -> NDArray[np.int8]:

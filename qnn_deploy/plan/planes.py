@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from qnn_deploy.ir.edit import constant_input
 from qnn_deploy.ir.program import WEIGHT_BITS, DType, Weights, smallest_weights
 from qnn_deploy.plan.groups import CONVOLUTIONS
 
@@ -57,7 +56,7 @@ def _gives_digits(node: ir.Node) -> bool:
     if node.op_type == "Quantize":
         return node.attributes["low"].as_int() >= -1 and node.attributes["high"].as_int() <= 1
     if node.op_type == "MultiThreshold":
-        low, count = node.attributes["low"].as_int(), len(_constant(node))
+        low, count = node.attributes["low"].as_int(), len(constant_input(node, 1))
         return low >= -1 and low + count <= 1
     return False
 
@@ -86,13 +85,7 @@ def _reads_planes(node: ir.Node) -> bool:
         return all(_holds_digits(value) for value in node.inputs) and _only_planes_read(node.outputs[0])
     if node.op_type not in CONVOLUTIONS or ("group" in node.attributes and node.attributes["group"].as_int() != 1):
         return False
-    weights = _constant(node)
+    weights = constant_input(node, 1)
     if weights.dtype == np.uint8:
         return int(weights.shape[1]) * 8 <= MOST_DIGITS
     return int(np.abs(weights).max()) <= 1 and int(weights[0].size) <= MOST_DIGITS
-
-
-def _constant(node: ir.Node) -> NDArray[Any]:
-    value = node.inputs[1]
-    assert value is not None and value.const_value is not None
-    return value.const_value.numpy()

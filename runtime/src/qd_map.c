@@ -41,17 +41,17 @@ static size_t make_bands(size_t from, size_t n, size_t stride, size_t padding, s
 }
 
 static qd_map_kernel kernel_for(const qd_job *job) {
-    const int in = job->in.dtype == QD_BITS || job->in.dtype == QD_TRITS;
-    if (in && job->op->weights == QD_WEIGHTS_TRITS) return job->kernels->trit_map;
-    if (in && job->op->weights == QD_WEIGHTS_BITS) return job->in.dtype == QD_BITS ? job->kernels->map : job->kernels->trit_map;
-    if (job->in.dtype == QD_U8 && job->op->weights == QD_WEIGHTS_INT8) return job->kernels->pixels;
+    const int in = job->in.dtype, weights = job->op->weights;
+    if (in == QD_BITS && weights == QD_WEIGHTS_BITS) return job->kernels->map;
+    if ((in == QD_BITS || in == QD_TRITS) && (weights == QD_WEIGHTS_BITS || weights == QD_WEIGHTS_TRITS)) return job->kernels->trit_map;
+    if (in == QD_U8 && weights == QD_WEIGHTS_INT8) return job->kernels->pixels;
     return NULL;
 }
 
 int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
     const qd_job *job = v->job;
     qd_band rows[QD_MAX_BANDS], columns[QD_MAX_BANDS];
-    qd_map_fn *const kernel = kernel_for(job);
+    const qd_map_kernel kernel = kernel_for(job);
     qd_map map;
     if (!kernel || !QD_CONSTANTS_IN_PLACE || job->op->epilogue > QD_STREAMED) return 0;
     if (!v->whole_rows || v->dilation_h > 1 || v->dilation_w > 1 || v->fill) return 0;

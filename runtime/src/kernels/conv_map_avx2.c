@@ -159,22 +159,11 @@ QD_AVX2_INLINE void run_group(const int Q, const qd_map *m, size_t first) {
 
 __attribute__((noinline)) QD_AVX2_TARGET static void run_64(const qd_map *m, size_t first) { run_group(2, m, first); }
 __attribute__((noinline)) QD_AVX2_TARGET static void run_32(const qd_map *m, size_t first) { run_group(1, m, first); }
-__attribute__((noinline)) QD_AVX2_TARGET static void run_16(const qd_map *m) { run_group(0, m, 0); }
+__attribute__((noinline)) QD_AVX2_TARGET static void run_16(const qd_map *m, size_t first) { run_group(0, m, first); }
 
 QD_AVX2_TARGET int qd_conv_map_avx2(const qd_map *m) {
-    size_t first = 0;
-    if (m->kernel_h * m->kernel_w * m->channels > MOST_BITS) return 0;
-    if (m->out_channels <= 16) {
-        run_16(m);
-    } else {
-        for (; m->out_channels - first > 32; first += 64) {
-            run_64(m, first);
-            if (m->out_channels - first <= 64) break;
-        }
-        if (m->out_channels - first <= 32) run_32(m, first);
-    }
-    qd_clear_spare(m, m->signs, m->sign_pixel, (m->out_channels + 7) / 8);
-    return QD_MAP_SIGNED;
+    if (m->kernel_h * m->kernel_w * m->channels > MOST_BITS) return QD_MAP_NOT;
+    return qd_lanes_run(m, run_16, run_32, run_64);
 }
 
 #else

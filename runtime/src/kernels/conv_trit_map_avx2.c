@@ -172,22 +172,8 @@ __attribute__((noinline)) QD_AVX2_TARGET static void run_32_trits(const qd_map *
 __attribute__((noinline)) QD_AVX2_TARGET static void run_16_trits(const qd_map *m, size_t first) { run_group(0, 2, m, first); }
 
 QD_AVX2_TARGET int qd_conv_trit_map_avx2(const qd_map *m) {
-    const int trits = m->weight_planes == 2;
-    size_t first = 0;
     if (m->kernel_h * m->kernel_w * (m->pixel / m->planes) > MOST_GROUPS) return QD_MAP_NOT;
-    if (m->out_channels <= 16) {
-        (trits ? run_16_trits : run_16_bits)(m, 0);
-    } else if (trits) {
-        for (; first < m->out_channels; first += 32) run_32_trits(m, first);
-    } else {
-        for (; m->out_channels - first > 32; first += 64) {
-            run_64_bits(m, first);
-            if (m->out_channels - first <= 64) break;
-        }
-        if (m->out_channels - first <= 32) run_32_bits(m, first);
-    }
-    qd_clear_spare(m, m->signs, m->sign_pixel, (m->out_channels + 7) / 8);
-    return QD_MAP_SIGNED;
+    return m->weight_planes == 2 ? qd_lanes_run(m, run_16_trits, run_32_trits, NULL) : qd_lanes_run(m, run_16_bits, run_32_bits, run_64_bits);
 }
 
 #else

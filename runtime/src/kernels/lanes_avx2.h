@@ -130,4 +130,22 @@ QD_AVX2_INLINE void qd_lanes_limits(const int Q, const qd_map *m, qd_lanes *t) {
     }
 }
 
+/* Channels from `first` on: 64, 32, or all of at most 16. */
+typedef void qd_lanes_group(const qd_map *m, size_t first);
+
+/* A whole convolution by groups; without run_64 by 32. The spare bits of its signs are cleared. */
+static inline int qd_lanes_run(const qd_map *m, qd_lanes_group *run_16, qd_lanes_group *run_32, qd_lanes_group *run_64) {
+    if (m->out_channels <= 16) {
+        run_16(m, 0);
+    } else {
+        for (size_t first = 0; first < m->out_channels;) {
+            const int two = run_64 && m->out_channels - first > 32;
+            (two ? run_64 : run_32)(m, first);
+            first += two ? 64 : 32;
+        }
+    }
+    qd_clear_spare(m, m->signs, m->sign_pixel, (m->out_channels + 7) / 8);
+    return QD_MAP_SIGNED;
+}
+
 #endif
