@@ -51,7 +51,7 @@ static qd_map_kernel kernel_for(const qd_job *job) {
 int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
     const qd_job *job = v->job;
     qd_band rows[QD_MAX_BANDS], columns[QD_MAX_BANDS];
-    const qd_map_kernel kernel = kernel_for(job);
+    qd_map_fn *const kernel = kernel_for(job);
     qd_map map;
     if (!kernel || !QD_CONSTANTS_IN_PLACE || job->op->epilogue > QD_STREAMED) return 0;
     if (!v->whole_rows || v->dilation_h > 1 || v->dilation_w > 1 || v->fill) return 0;
