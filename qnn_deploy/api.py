@@ -373,6 +373,8 @@ def sweep(
     file: str | Path,
     out: str | Path,
     *,
+    overrides: Sequence[str] = (),
+    seeds: Sequence[int] = (),
     address: str | None = None,
     report: Callable[[dict[str, Any], int, int], None] = lambda row, done, total: None,
 ) -> dict[str, Any]:
@@ -381,6 +383,8 @@ def sweep(
     A trial that is finished is not repeated, one that was interrupted goes on. ``results.csv`` and ``results.png`` lie beside the folders.
 
     Args:
+        overrides: ``key=value`` over the file's ``[set]``, for every trial that does not set the key itself.
+        seeds: instead of the file's, if any.
         address: of a running Ray cluster (``"auto"``, ``host:port``) that sees ``out``; None starts one on this machine for the time.
         report: gets each finished trial's row, how many are done, and of how many.
 
@@ -391,4 +395,4 @@ def sweep(
         from qnn_deploy.train.sweep import run as sweeping
     except ImportError as error:
         raise UserError("QD0111", "training needs PyTorch", help='pip install "qnn-deploy[torch]"') from error
-    return sweeping.run(Path(file), Path(out), address=address, report=report)
+    return sweeping.run(Path(file), Path(out), overrides=overrides, seeds=seeds, address=address, report=report)

@@ -14,13 +14,15 @@ from qnn_deploy.errors import Exit
 @click.command("sweep")
 @click.argument("file", metavar="SWEEP.toml")
 @click.option("-o", "--out", required=True, type=click.Path(), help="Directory for a folder of each trial, results.csv and results.png.")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Over the file's [set]; may be given several times.")
+@click.option("--seed", "seeds", type=int, multiple=True, help="Instead of the file's seeds; may be given several times.")
 @click.option("--address", metavar="A", help='A running Ray cluster that sees DIR ("auto" or host:port). Default: this machine.')
 @json_option
-def command(file: str, out: str, address: str | None, as_json: bool) -> int:
+def command(file: str, out: str, overrides: tuple[str, ...], seeds: tuple[int, ...], address: str | None, as_json: bool) -> int:
     """Train every trial of SWEEP.toml, the finished ones left out, and compare them. Exit 1 where a trial failed."""
     from qnn_deploy import api
 
-    value = api.sweep(file, out, address=address, report=_report)
+    value = api.sweep(file, out, overrides=overrides, seeds=seeds, address=address, report=_report)
     if as_json:
         show_json(value)
     else:

@@ -108,10 +108,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     table = read_toml(path)
     for text in overrides:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UserError("QD0202", f"--set takes key=value, not {text!r}")
-        set_key(table, key.strip(), parse_value(value), str(path))
+        set_key(table, *read_override(text), str(path))
     return make_recipe(table, str(path))
 
 
@@ -127,6 +124,18 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UserError("QD0201", f"cannot read the recipe: {error.strerror}", where=str(path)) from error
     with as_damage("QD0201", "not a TOML file", where=str(path)):
         return tomllib.loads(content.decode())
+
+
+def read_override(text: str) -> tuple[str, Any]:
+    """Key and value of ``key=value``.
+
+    Raises:
+        UserError: QD0202 where it is not of that form.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError("QD0202", f"--set takes key=value, not {text!r}")
+    return key.strip(), parse_value(value)
 
 
 def parse_value(text: str) -> Any:

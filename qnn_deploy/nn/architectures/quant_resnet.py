@@ -66,7 +66,7 @@ class Block(nn.Module):
 
 
 class QuantResNet(nn.Module):
-    """ResNet of ``6 n + 2`` layers on [N, 3, 32, 32] uint8 (He et al. 2016, the CIFAR-10 form).
+    """ResNet of ``6 n + 2`` layers on [N, 3, size, size] uint8 (He et al. 2016, the CIFAR-10 form).
 
     Args:
         blocks: residual blocks in each of the three stages (3 for ResNet-20).
@@ -76,6 +76,7 @@ class QuantResNet(nn.Module):
         weights, activations: quantisers of the layers between (see `quantizers`); "float" for none.
         first, last: weight quantisers of the first convolution and of the classifier.
         norm: "post", "pre", "post_act" or "none" (see `nn.norm`).
+        size: height and width of the images.
     """
 
     def __init__(
@@ -89,9 +90,10 @@ class QuantResNet(nn.Module):
         first: Spec = "int8",
         last: Spec = "int8",
         norm: str = "post",
+        size: int = 32,
     ) -> None:
         super().__init__()
-        self.input_shape = (3, 32, 32)
+        self.input_shape = (3, size, size)
         self.input = InputZero(zero)
         self.stem = conv3x3(3, channels[0], first)
         self.stem_norm = ScaleBias(channels[0]) if norm == "none" else nn.BatchNorm2d(channels[0])

@@ -8,12 +8,12 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qnn_deploy.errors import QnnDeployError, UserError, unknown
-from qnn_deploy.train.recipe import Recipe, make_recipe, plain, read_toml, set_key
+from qnn_deploy.train.recipe import Recipe, make_recipe, plain, read_override, read_toml, set_key
 from qnn_deploy.train.run import find_recipe
 from qnn_deploy.train.spec import typed
 
@@ -58,8 +58,8 @@ _TYPES = {"sort": str, "cpus": float, "gpus": float, "retries": int}
 _KEYS = ("recipe", "seeds", "set", "grid", "trials", *_TYPES)
 
 
-def read_sweep(path: Path) -> Sweep:
-    """The sweep in ``path`` (docs/training.md has its keys).
+def read_sweep(path: Path, overrides: Sequence[str] = (), seeds: Sequence[int] = ()) -> Sweep:
+    """The sweep in ``path`` (docs/training.md has its keys), with ``key=value`` over its ``[set]``, and with ``seeds`` instead of its own.
 
     Raises:
         UserError: QD0201 where it cannot be read, QD0206 for what is wrong with it, QD0202 for what is wrong with a trial's recipe.
@@ -78,13 +78,13 @@ def read_sweep(path: Path) -> Sweep:
         raise malformed(error) from error
     if options.get("cpus", 1.0) <= 0 or options.get("gpus", 0.0) < 0 or options.get("retries", 1) < 0:
         raise UserError("QD0206", "'cpus' is above 0, 'gpus' and 'retries' are not below", where=where)
-    seeds = table.get("seeds", [None])
-    if not isinstance(seeds, list) or not seeds or not all(seed is None or type(seed) is int for seed in seeds):
-        raise UserError("QD0206", f"'seeds' takes whole numbers, not {seeds!r}", where=where)
+    own = list(seeds) or table.get("seeds", [None])
+    if not isinstance(own, list) or not own or not all(seed is None or type(seed) is int for seed in own):
+        raise UserError("QD0206", f"'seeds' takes whole numbers, not {own!r}", where=where)
     base = _base(table["recipe"], path)
-    common = dict(_leaves(_table(table.get("set", {}), "set", where)))
+    common = dict(_leaves(_table(table.get("set", {}), "set", where))) | dict(map(read_override, overrides))
     trials: dict[str, Trial] = {}
-    every = list(itertools.islice(((each, seed) for each in _settings(table, where) for seed in seeds), _MOST + 1))
+    every = list(itertools.islice(((each, seed) for each in _settings(table, where) for seed in own), _MOST + 1))
     if len(every) > _MOST:
         raise UserError("QD0206", f"the sweep has more than {_MOST:,} trials", where=where)
     for settings, seed in every:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,21 @@ from qnn_deploy.train.sweep.results import import_figure, labelled, sort_rows, w
 from qnn_deploy.train.sweep.trial import Row, finished, outcome
 
 
-def run(path: Path, out: Path, *, address: str | None, report: Callable[[Row, int, int], None]) -> dict[str, Any]:
+def run(
+    path: Path,
+    out: Path,
+    *,
+    overrides: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    address: str | None,
+    report: Callable[[Row, int, int], None],
+) -> dict[str, Any]:
     """Run the sweep in ``path`` under ``out`` (see `api.sweep`): ``{"schema_version", "sort", "rows"}``, best first.
 
     Raises:
         UserError: for a sweep, a trial or an output that cannot be used; every recipe is checked before the first trial starts.
     """
-    sweep = read_sweep(path)
+    sweep = read_sweep(path, overrides, seeds)
     for trial in sweep.trials:
         check_recipe(trial.recipe, f"{path}, trial {trial.name}")
     import_figure()
