@@ -63,6 +63,17 @@ def test_grids_trials_and_seeds(tmp_path: Path) -> None:
     assert isinstance(first.recipe.optimizer, dict) and first.recipe.optimizer["momentum"] == 0.9
 
 
+def test_the_command_line_goes_over_what_every_trial_sets(tmp_path: Path) -> None:
+    path = write(tmp_path, set={"crop": 1, "warmup": 0.2}, grid={"batch_size": [32, 64]}, seeds=[0, 1])
+    trials = read_sweep(path, ["crop=3", "optimizer.name=sgd", "batch_size=8"], [7]).trials
+    assert [trial.recipe.batch_size for trial in trials] == [32, 64]  # what a trial itself sets stays
+    assert {(trial.recipe.crop, trial.recipe.warmup, trial.recipe.seed) for trial in trials} == {(3, 0.2, 7)}
+    assert all(isinstance(trial.recipe.optimizer, dict) and trial.recipe.optimizer["name"] == "sgd" for trial in trials)
+    with pytest.raises(UserError, match="key=value") as refused:
+        read_sweep(path, ["crop"])
+    assert refused.value.code == "QD0202"
+
+
 def test_the_same_recipe_is_one_trial(tmp_path: Path) -> None:
     grid = [{"clip": ["none", "unit"]}, {"clip": ["unit"], "optimizer": ["adam", {"name": "adam"}]}]
     assert [trial.recipe.clip for trial in read_sweep(write(tmp_path, grid=grid)).trials] == ["none", "unit"]
