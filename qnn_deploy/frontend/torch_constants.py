@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, fx
 from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
 
+from qnn_deploy.nn.threads import one_thread
+
 
 class _CannotFoldError(Exception):
     """A parameter is written to with values that depend on the input."""
@@ -22,14 +24,11 @@ class _CannotFoldError(Exception):
 @torch.no_grad()
 def fold_parameters(program: torch.export.ExportedProgram) -> None:
     """Replace, in place, every tensor that depends on parameters, buffers and constants only by a buffer that holds it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
-        used = _evaluate(program)
+        with one_thread():
+            used = _evaluate(program)
     except _CannotFoldError:
         return
-    finally:
-        torch.set_num_threads(threads)
     for number, (node, users) in enumerate(used.items()):
         placeholder = _buffer(program, f"folded_{number}", users[0][1])
         for user, _ in users:

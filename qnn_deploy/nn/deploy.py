@@ -15,8 +15,10 @@ from qnn_deploy.errors import UserError
 from qnn_deploy.nn import functional
 from qnn_deploy.nn.layers import QuantLayer, QuantLinear, fold
 from qnn_deploy.nn.quantizers import ActivationQuantizer, SignActivation
+from qnn_deploy.nn.threads import one_thread
 
-_CHUNK = 4096
+# Values of a scan at a time.
+_CHUNK = 1 << 18
 
 
 class ThresholdActivation(nn.Module):
@@ -51,7 +53,7 @@ def deploy(model: nn.Module) -> nn.Module:
         UserError: QD0309 where such a function is not monotone for any other reason, with the layer and channel.
     """
     model = fold(copy.deepcopy(model))
-    with torch.no_grad():
+    with torch.no_grad(), one_thread():
         graph = _Tracer().trace(model)
         traced = fx.GraphModule(model, graph)
         modules = dict(traced.named_modules())
@@ -142,8 +144,9 @@ def _scan(layer: QuantLayer, chain: list[nn.Module], largest_input: int, name: s
     changes = torch.zeros(channels)
     previous: Tensor | None = None
     ones = [1] * (weight.dim() - 2)
-    for low in range(-bound, bound + 1, _CHUNK):
-        grid = torch.arange(low, min(low + _CHUNK, bound + 1), dtype=torch.float32)
+    chunk = max(1, _CHUNK // channels)
+    for low in range(-bound, bound + 1, chunk):
+        grid = torch.arange(low, min(low + chunk, bound + 1), dtype=torch.float32)
         x = grid[:, None].repeat(1, channels)
         values = x * layer.weight_scale if layer.weight_scale is not None else x.clone()  # activations may work in place
         values = values.reshape(*values.shape, *ones)

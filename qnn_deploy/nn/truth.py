@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from qnn_deploy.nn.threads import one_thread
+
 _BATCH = 100
 
 
@@ -23,14 +25,8 @@ def logits(module: nn.Module, images: NDArray[Any]) -> NDArray[np.float32]:
             result: Tensor = module(torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH])))
         return (result if result.is_floating_point() else result.unsqueeze(1)).numpy()
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        # Each operator runs on one thread; whole batches run side by side.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            parts = list(pool.map(part, range(0, len(images), _BATCH)))
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:  # whole batches run side by side
+        parts = list(pool.map(part, range(0, len(images), _BATCH)))
     return np.concatenate(parts).astype(np.float32, copy=False)
 
 
