@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from qnn_deploy.errors import UserError
-from qnn_deploy.ir.edit import DOMAIN, add_initializer, copy_provenance, fresh_name, insert_after, location, replace_node
+from qnn_deploy.ir.edit import DOMAIN, add_initializer, copy_provenance, fresh_name, insert_after, is_op, location, replace_node
 from qnn_deploy.ir.levels import Level
 from qnn_deploy.ops.batch_norm import fold_batchnorm
 from qnn_deploy.passes._base import LevelPass
@@ -137,7 +137,7 @@ class MakeExact(LevelPass):
             )
             return None
         if x.dtype not in (ir.DataType.INT8, ir.DataType.INT16):
-            message = f"{node.op_type} reads {'raw pixels' if x.dtype == ir.DataType.UINT8 else 'accumulators'}"
+            message = f"{node.op_type} reads {_what(x)}"
             help = "put an activation between (SignActivation or IntActivation)"
             self.fail(UserError("QD0301", message, where=location(node), help=help))
             return None
@@ -165,6 +165,14 @@ class MakeExact(LevelPass):
         return replace_node(
             node, "Conv", [x, value], {**attributes, "group": node.attributes["group"].as_int()}, domain=DOMAIN, dtype=ir.DataType.INT32
         )
+
+
+def _what(x: ir.Value) -> str:
+    """Integers that are no activation's, for people."""
+    producer = x.producer()
+    if x.dtype == ir.DataType.FLOAT and is_op(producer, "MaxPool", "Concat"):
+        return f"{producer.op_type} of integers that has no form but floats"  # type: ignore[union-attr]
+    return "raw pixels" if x.dtype == ir.DataType.UINT8 else "accumulators"
 
 
 def _to(dtype: ir.DataType) -> dict[str, int]:

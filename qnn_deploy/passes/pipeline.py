@@ -16,6 +16,7 @@ from qnn_deploy.passes.fold_thresholds import FoldThresholds
 from qnn_deploy.passes.make_exact import MakeExact
 from qnn_deploy.passes.move_scales import MoveScales
 from qnn_deploy.passes.pack_binary_weights import PackBinaryWeights
+from qnn_deploy.passes.pool_before_quantise import PoolBeforeQuantise
 from qnn_deploy.passes.prove_signs import ProveSigns
 from qnn_deploy.passes.prove_straight_through import ProveStraightThrough
 from qnn_deploy.passes.quantise_activations import Calibration, QuantiseActivations, calibrate_with
@@ -29,6 +30,7 @@ EXACT: tuple[tuple[type[LevelPass], str], ...] = (
     (SinkMovement, "before thresholds, which are found right behind a reduction"),
     (MoveScales, "before reductions become integer: a scale in front of one goes behind it"),
     (QuantiseActivations, "what reads floats after that, by data"),
+    (PoolBeforeQuantise, "on every quantiser there is"),
     (ProveSigns, "a sign with three values must go before ranges are used as +1/-1"),
     (MakeExact, "every reduction becomes integer; the level changes here"),
     (FoldThresholds, "on exact operators, so that a threshold replaces exactly what it was scanned from"),

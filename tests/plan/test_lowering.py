@@ -20,6 +20,7 @@ from tests.passes._text import l1
 
 RANDOM = np.random.default_rng(0)
 WEIGHTS = {"w": RANDOM.choice([-1, 1], (3, 8)).astype(np.float32), "v": np.float32([[1, -1], [-1, -1]]).reshape(2, 2, 1, 1)}
+WEIGHTS |= {"step": np.float32([0.5]), "u": RANDOM.choice([-1, 1], (2, 4, 1, 1)).astype(np.float32)}
 WEIGHTS |= {"one": np.float32([-0.5]), "e": np.arange(8, dtype=np.float32) - 4.5}
 
 
@@ -51,6 +52,19 @@ def test_int8_features_with_a_zero_point_are_refused() -> None:
 
 
 CONV = "c = Conv<kernel_shape = [1, 1], strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1], group = 1>(z, v)"
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_max_pool_of_int16_is_one_of_floats_before_them(kept: bool) -> None:
+    """It was refused as a layer that reads accumulators (a U-Net's way down, found by the matrix)."""
+    quantised = f"{CONV}\n q = qnn_deploy.Quantize<low = -32767, high = 32767, to = 1>(c, step)"
+    pool = "p = MaxPool<kernel_shape = [2, 2], strides = [1, 1], pads = [0, 0, 1, 1], dilations = [1, 1], ceil_mode = 0>(q)"
+    point = "kernel_shape = [1, 1], strides = [1, 1], pads = [0, 0, 0, 0], dilations = [1, 1], group = 1"
+    behind = f"k = Concat<axis = 1>(p, q)\n d = Conv<{point}>(k, u)\n s = qnn_deploy.Sign<to = 1>(d)"
+    head = f"f = Flatten<axis = 1>({'s' if kept else 'p'})\n y = Gemm<transB = 1>(f, w)"
+    program = _check("\n ".join([quantised, pool, *([behind] if kept else []), head]))
+    kinds = [op.opcode.name for op in program.ops]
+    assert kinds.count("MAX_POOL") == 1 and kinds.count("QUANTIZE") == 1 + kept and "BIT_POOL" not in kinds
 
 
 def test_elementwise_steps_of_a_flattened_map_keep_its_shape() -> None:
