@@ -1,4 +1,7 @@
-/* Finds processor features without a library: cpuid and xgetbv on x86-64; on AArch64 NEON is part of the base. */
+/*
+ * Finds processor features, without a library: cpuid and xgetbv on x86-64; on AArch64 NEON is part of the base. On 32-bit Arm only
+ * the system can tell, where the compiler was not told.
+ */
 #include "qd_cpu.h"
 
 #if defined(__x86_64__)
@@ -31,7 +34,16 @@ uint32_t qd_cpu_features(void) {
     return features;
 }
 
-#elif defined(__aarch64__)
+#elif QD_NEON_KERNELS && !defined(__aarch64__) && !defined(__ARM_NEON)
+
+#include <sys/auxv.h>
+
+uint32_t qd_cpu_features(void) {
+    const unsigned long neon = 1ul << 12; /* of AT_HWCAP */
+    return getauxval(AT_HWCAP) & neon ? QD_CPU_NEON : 0;
+}
+
+#elif QD_NEON_KERNELS
 
 uint32_t qd_cpu_features(void) { return QD_CPU_NEON; }
 

@@ -18,7 +18,7 @@ def test_boards_are_aliases_of_one_target(name: str) -> None:
 def test_portable_targets() -> None:
     rows = {name: find_target(name) for name in ("armv7", "riscv64")}
     assert {name: (row.machine, row.kernels, row.runner) for name, row in rows.items()} == {
-        "armv7": ("arm", ("ref", "arm32"), "qemu-arm"),
+        "armv7": ("arm", ("ref", "neon", "arm32"), "qemu-arm"),
         "riscv64": ("riscv64", ("ref",), "qemu-riscv64"),
     }
     assert find_target("rpi2") is rows["armv7"]

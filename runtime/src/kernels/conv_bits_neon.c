@@ -3,13 +3,13 @@
  * xor, count, add: a lane grows by at most 8 a step, so byte sums are widened to 16 bits every 31 steps; 16 bits hold the
  * largest count, 65535. Each load of weights serves four pixels.
  */
-#if defined(__aarch64__)
-
-#include <arm_neon.h>
-
 #include "qd_kernel.h"
 
-#define INLINE static inline __attribute__((always_inline))
+#if QD_NEON_KERNELS
+
+#include "neon.h"
+
+#define INLINE QD_NEON_INLINE
 
 enum { STEPS = 31 };
 
@@ -72,8 +72,8 @@ INLINE void block(const size_t P, const size_t Q, const uint8_t *weights, const 
 
 #define BLOCK(P, Q) block(P, Q, weights, patch, patch_stride, pixels, runs, n_runs, bits, acc, acc_stride)
 
-void qd_conv_bits_neon(const uint8_t *weights, size_t lanes, const uint8_t *patch, size_t patch_stride, size_t pixels,
-                       const qd_run_span *runs, size_t n_runs, int32_t bits, int32_t *acc, size_t acc_stride) {
+QD_NEON_TARGET void qd_conv_bits_neon(const uint8_t *weights, size_t lanes, const uint8_t *patch, size_t patch_stride, size_t pixels,
+                                      const qd_run_span *runs, size_t n_runs, int32_t bits, int32_t *acc, size_t acc_stride) {
     if (lanes == 32) {
         if (pixels == 1) BLOCK(1, 2);
         else BLOCK(4, 2);
@@ -83,6 +83,4 @@ void qd_conv_bits_neon(const uint8_t *weights, size_t lanes, const uint8_t *patc
     }
 }
 
-#else
-typedef int qd_conv_bits_neon_is_for_aarch64;
 #endif

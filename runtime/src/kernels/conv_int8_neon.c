@@ -1,11 +1,11 @@
 /* Integer inner product with NEON: a pair of weights of eight channels is split by one load, widened, and multiplied in. */
-#if defined(__aarch64__)
-
-#include <arm_neon.h>
-
 #include "specialise.h"
 
-#define INLINE static inline __attribute__((always_inline))
+#if QD_NEON_KERNELS
+
+#include "neon.h"
+
+#define INLINE QD_NEON_INLINE
 
 INLINE void block(const int P, const int8_t *weights, size_t pairs, const int16_t *patch, size_t stride, int32_t *acc,
                   size_t acc_stride) {
@@ -42,11 +42,9 @@ INLINE void block(const int P, const int8_t *weights, size_t pairs, const int16_
 
 #define BLOCK(P) block(P, weights, pairs, patch, patch_stride, acc, acc_stride)
 
-void qd_conv_int8_neon(const int8_t *weights, size_t pairs, const int16_t *patch, size_t patch_stride, size_t pixels,
-                       int32_t *acc, size_t acc_stride) {
+QD_NEON_TARGET void qd_conv_int8_neon(const int8_t *weights, size_t pairs, const int16_t *patch, size_t patch_stride, size_t pixels,
+                                      int32_t *acc, size_t acc_stride) {
     QD_EACH_PIXELS(pixels, BLOCK);
 }
 
-#else
-typedef int qd_conv_int8_neon_is_for_aarch64;
 #endif

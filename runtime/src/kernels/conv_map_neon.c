@@ -2,12 +2,20 @@
  * Whole binary convolutions with NEON: activations are read where they lie in the map.
  *
  * Per group of 16 output channels the weights are brought into the order in which counts_neon.h reads them, on the stack; then four output pixels
- * at a time are counted, and their thresholds compared in registers. A unit of a row is as many bytes as divide a pixel: 16, 4 or 2. Taps outside
- * the map are left out: rows and columns of output pixels that have the same taps inside come as bands.
+ * at a time are counted, and their thresholds compared in registers. A unit of a row is as many bytes as divide a pixel: 16 (on
+ * 32-bit Arm 8), 4 or 2. Taps outside the map are left out: rows and columns of output pixels that have the same taps inside come as bands.
  */
-#if defined(__aarch64__)
+#include "qd_kernel.h"
+
+#if QD_NEON_KERNELS
 
 #include "counts_neon.h"
+
+#if defined(__aarch64__)
+#define LONG 16
+#else
+#define LONG 8
+#endif
 
 enum { BUFFER = 36864, FEWEST = 4, MOST_BITS = 65534 };
 
@@ -42,13 +50,20 @@ QD_NEON_INLINE void store_words(const uint8_t *from, size_t lanes, uint8_t *to) 
 }
 
 /* All rows of the weights of 16 channels, n bytes each. */
-static void make_weights(size_t unit, const uint8_t *from, size_t lanes, size_t n, uint8_t *to) {
+QD_NEON_TARGET static void make_weights(size_t unit, const uint8_t *from, size_t lanes, size_t n, uint8_t *to) {
     for (size_t k = 0; k < n; k += unit) {
         if (unit == 2) {
             const uint8x16x2_t v = {{vld1q_u8(from + k * lanes), vld1q_u8(from + (k + 1) * lanes)}};
             vst2q_u8(to + 16 * k, v);
         } else if (unit == 4) {
             store_words(from + k * lanes, lanes, to + 16 * k);
+        } else if (LONG == 8) {
+            uint32_t words[2][16];
+            for (size_t j = 0; j < 2; j++) store_words(from + (k + 4 * j) * lanes, lanes, (uint8_t *)words[j]);
+            for (size_t i = 0; i < 4; i++) { /* four channels of two words each */
+                const uint32x4x2_t v = {{vld1q_u32(words[0] + 4 * i), vld1q_u32(words[1] + 4 * i)}};
+                vst2q_u32((uint32_t *)(void *)(to + i / 2 * 8 * n + 8 * k + i % 2 * 32), v);
+            }
         } else {
             uint32_t words[4][16];
             for (size_t j = 0; j < 4; j++) store_words(from + (k + 4 * j) * lanes, lanes, (uint8_t *)words[j]);
@@ -62,9 +77,9 @@ static void make_weights(size_t unit, const uint8_t *from, size_t lanes, size_t 
 }
 
 /* What is the same for all pixels of two bands. */
-static void prepare(const group *g, qd_band rows, qd_band columns, patch *t) {
+QD_NEON_TARGET static void prepare(const group *g, qd_band rows, qd_band columns, patch *t) {
     const qd_map *m = g->map;
-    const size_t inside = rows.to - rows.from, across = columns.to - columns.from, per_byte = g->unit == 16 ? 8 : 16;
+    const size_t inside = rows.to - rows.from, across = columns.to - columns.from, per_byte = g->unit == LONG ? 8 : 16;
     t->x_row = m->w * m->pixel;
     t->w_row = m->kernel_w * m->pixel * per_byte;
     t->x_tile = 4 * m->stride_w * m->pixel;
@@ -87,6 +102,8 @@ static void prepare(const group *g, qd_band rows, qd_band columns, patch *t) {
     }
 }
 
+#if defined(__aarch64__)
+
 /* Byte sums of P = 1 or 4 pixels with 16 channels; how many vectors they take. */
 QD_NEON_INLINE size_t count_copies(const size_t U, const size_t P, const qd_walk *walk, const uint8_t *weights, uint8x16_t *acc) {
     if (U == 2) qd_count_halves_4(walk, weights, acc);
@@ -96,7 +113,7 @@ QD_NEON_INLINE size_t count_copies(const size_t U, const size_t P, const qd_walk
 }
 
 /* Sums of all pixels where bytes would overflow, in pieces that they hold. */
-__attribute__((noinline)) static void count_pieces(const size_t U, const patch *t, const uint8_t *weights, uint16x8_t *wide) {
+__attribute__((noinline)) QD_NEON_TARGET static void count_pieces(const size_t U, const patch *t, const uint8_t *weights, uint16x8_t *wide) {
     const size_t steps = t->walk.steps, whole = steps < QD_STEPS ? QD_STEPS / steps : 1; /* rows of a piece */
     QD_SMALL_LOOP for (size_t i = 0; i < 16; i++) wide[i] = vdupq_n_u16(0);
     for (size_t r = 0; r < t->walk.stretches; r += whole) {
@@ -139,6 +156,56 @@ QD_NEON_INLINE void count(const size_t U, const size_t P, const group *g, const 
     }
 }
 
+#else
+
+/* Sums of two pixels where bytes would overflow, in pieces that they hold. */
+QD_NEON_INLINE void count_pieces(const size_t U, const patch *t, const uint8_t *const *pixels, const uint8_t *weights, uint16x8_t *wide) {
+    const size_t steps = t->walk.steps, whole = steps < QD_STEPS ? QD_STEPS / steps : 1; /* rows of a piece */
+    for (size_t i = 0; i < 2 * QD_VECTORS(U); i++) wide[i] = vdupq_n_u16(0);
+    for (size_t r = 0; r < t->walk.stretches; r += whole) {
+        for (size_t k = 0; k < steps; k += QD_STEPS) {
+            const size_t at = r * t->x_row + k * U;
+            const uint8_t *const x[2] = {pixels[0] + at, pixels[1] + at};
+            uint8x16_t acc[8];
+            qd_walk walk = t->walk;
+            walk.stretches = walk.stretches - r < whole ? walk.stretches - r : whole;
+            walk.steps = steps - k < QD_STEPS ? steps - k : QD_STEPS;
+            walk.x_skip = t->x_row - walk.steps * U;
+            walk.w_skip = t->w_row - walk.steps * 16 * QD_VECTORS(U);
+            qd_count_2(U, &walk, x, weights + r * t->w_row + k * 16 * QD_VECTORS(U), acc);
+            for (size_t i = 0; i < 2 * QD_VECTORS(U); i++) wide[i] = vpadalq_u8(wide[i], acc[i]);
+        }
+    }
+}
+
+/* sums[2 * pixel + half]: mismatches of P = 1 or 4 pixels with 16 channels, two pixels at a time. */
+QD_NEON_INLINE void count(const size_t U, const size_t P, const group *g, const patch *t, const uint8_t *weights, uint16x8_t *sums) {
+    const size_t V = QD_VECTORS(U);
+    for (size_t i = 0; i < 2 * P; i++) sums[i] = vdupq_n_u16(0);
+    if (t->walk.stretches == 0) return;
+    _Pragma("GCC unroll 1") for (size_t h = 0; h < (U == 8 ? 2 : 1); h++) { /* once in the program */
+        _Pragma("GCC unroll 1") for (size_t first = 0; first < P; first += 2) {
+            const uint8_t *const *x = t->walk.x + first;
+            uint16x8_t wide[8];
+            if (t->fits) {
+                uint8x16_t acc[8];
+                qd_count_2(U, &t->walk, x, weights + h * (g->sixteen / 2), acc);
+                for (size_t i = 0; i < 2 * V; i++) wide[i] = vpaddlq_u8(acc[i]);
+            } else {
+                count_pieces(U, t, x, weights + h * (g->sixteen / 2), wide);
+            }
+            for (size_t p = 0; p < 2 && p < P; p++) {
+                uint16x8_t *to = sums + 2 * (first + p), *v = wide + V * p;
+                if (U == 8) to[h] = qd_pairs(qd_pairs(v[0], v[1]), qd_pairs(v[2], v[3]));
+                else if (U == 4) to[0] = qd_pairs(v[0], v[1]), to[1] = qd_pairs(v[2], v[3]);
+                else to[0] = v[0], to[1] = v[1];
+            }
+        }
+    }
+}
+
+#endif
+
 /* Bits of 16 channels of P pixels; pixel: their places in the output. */
 QD_NEON_INLINE void store_bits(const size_t P, const group *g, size_t c, const uint16x8_t *limit, const uint16x8_t *sums, const size_t *pixel) {
     uint8_t *out = g->map->out + c / 8;
@@ -160,14 +227,14 @@ QD_NEON_INLINE void store_bits(const size_t P, const group *g, size_t c, const u
 }
 
 /* Accumulators or a stream of 16 channels from c on of n pixels. */
-__attribute__((noinline)) static void store_values(const group *g, const patch *t, size_t c, size_t n, const uint16x8_t *sums,
-                                                   const size_t *pixel) {
+__attribute__((noinline)) QD_NEON_TARGET static void store_values(const group *g, const patch *t, size_t c, size_t n, const uint16x8_t *sums,
+                                                                  const size_t *pixel) {
     const int32x4_t bits = vdupq_n_s32(t->bits);
     for (size_t p = 0; p < n; p++, sums += 2) {
         int32_t acc[16];
         for (size_t i = 0; i < 2; i++) {
             vst1q_s32(acc + 8 * i, vsubq_s32(bits, vreinterpretq_s32_u32(vshll_n_u16(vget_low_u16(sums[i]), 1))));
-            vst1q_s32(acc + 8 * i + 4, vsubq_s32(bits, vreinterpretq_s32_u32(vshll_high_n_u16(sums[i], 1))));
+            vst1q_s32(acc + 8 * i + 4, vsubq_s32(bits, vreinterpretq_s32_u32(vshll_n_u16(vget_high_u16(sums[i]), 1))));
         }
         qd_neon_store_values(g->map, c, acc, pixel[p]);
     }
@@ -195,14 +262,14 @@ QD_NEON_INLINE void tiles(const size_t U, const size_t P, const group *g, patch 
 }
 
 #define TILES(name, U, P) \
-    static void name(const group *g, patch *t, size_t *pixel, size_t n) { tiles(U, P, g, t, pixel, n); }
-TILES(vectors_4, 16, 4)
-TILES(vectors_1, 16, 1)
+    QD_NEON_TARGET static void name(const group *g, patch *t, size_t *pixel, size_t n) { tiles(U, P, g, t, pixel, n); }
+TILES(vectors_4, LONG, 4)
+TILES(vectors_1, LONG, 1)
 TILES(words_4, 4, 4)
 TILES(words_1, 4, 1)
 TILES(halves_4, 2, 4)
 
-static void run_bands(const group *g, qd_band rows, qd_band columns) {
+QD_NEON_TARGET static void run_bands(const group *g, qd_band rows, qd_band columns) {
     const qd_map *m = g->map;
     const size_t n = (rows.end - rows.begin) * (columns.end - columns.begin), step = m->stride_w * m->pixel;
     size_t y = rows.begin, x = columns.begin;
@@ -245,7 +312,7 @@ static void run_bands(const group *g, qd_band rows, qd_band columns) {
 }
 
 /* Output channels from g->first on. */
-static void run_group(group *g) {
+QD_NEON_TARGET static void run_group(group *g) {
     const qd_map *m = g->map;
     const size_t lanes = m->out_channels > 16 ? 32 : 16, n = m->kernel_h * m->kernel_w * m->pixel;
     _Alignas(16) uint8_t weights[BUFFER];
@@ -259,13 +326,13 @@ static void run_group(group *g) {
     }
 }
 
-int qd_conv_map_neon(const qd_map *m) {
+QD_NEON_TARGET int qd_conv_map_neon(const qd_map *m) {
     const size_t taps = m->kernel_h * m->kernel_w;
     group g = {m, 0, 0, NULL, 0, 0, NULL, NULL};
     if (m->pixel == 1 || taps * m->channels > MOST_BITS || taps * m->pixel * 16 > BUFFER || qd_map_pixels(m) < FEWEST) return QD_MAP_NOT;
-    g.unit = m->pixel % 16 == 0 ? 16 : m->pixel % 4 == 0 ? 4 : 2;
-    g.four = g.unit == 16 ? vectors_4 : g.unit == 4 ? words_4 : halves_4;
-    g.one = g.unit == 16 ? vectors_1 : g.unit == 4 ? words_1 : NULL;
+    g.unit = m->pixel % LONG == 0 ? LONG : m->pixel % 4 == 0 ? 4 : 2;
+    g.four = g.unit == LONG ? vectors_4 : g.unit == 4 ? words_4 : halves_4;
+    g.one = g.unit == LONG ? vectors_1 : g.unit == 4 ? words_1 : NULL;
     for (; g.first < m->out_channels; g.first += 16 * g.sixteens) {
         g.sixteens = m->out_channels - g.first > 16 && taps * m->pixel * 32 <= BUFFER ? 2 : 1;
         run_group(&g);
@@ -274,6 +341,4 @@ int qd_conv_map_neon(const qd_map *m) {
     return QD_MAP_DONE;
 }
 
-#else
-typedef int qd_conv_map_neon_is_for_aarch64;
 #endif

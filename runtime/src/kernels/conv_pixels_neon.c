@@ -5,7 +5,9 @@
  * sum (u - z) w = sum u w - sum z w = S(u) - 255 n - (S(z) - 255 n), S being the sum with inversions: what the zero points z give is counted once, and
  * taps outside the map hold z. Per four output pixels the taps are gathered side by side; all weights have been brought into order before.
  */
-#if defined(__aarch64__)
+#include "qd_kernel.h"
+
+#if QD_NEON_KERNELS
 
 #include "counts_neon.h"
 
@@ -33,7 +35,7 @@ QD_NEON_INLINE void copy(const uint8_t *from, size_t n, uint8_t *to) {
 }
 
 /* The weights' signs, and masks if some are 0; 0 if one is of another kind. */
-static int make_weights(pixels *v) {
+QD_NEON_TARGET static int make_weights(pixels *v) {
     const qd_map *m = v->map;
     const size_t blocks = (m->out_channels + 7) / 8, pairs = v->pairs, n = blocks * pairs;
     const int8_t *weights = (const int8_t *)m->weights;
@@ -43,7 +45,7 @@ static int make_weights(pixels *v) {
         const size_t channels = m->out_channels - 8 * b < 8 ? m->out_channels - 8 * b : 8;
         for (size_t i = 0; i < pairs; i++) {
             const int8_t *pair = weights + (b * pairs + i) * 16;
-            if (vmaxvq_u8(vcgtq_u8(vreinterpretq_u8_s8(vabsq_s8(vld1q_s8(pair))), vreinterpretq_u8_s8(one)))) return 0;
+            if (qd_sum(vpaddlq_u8(vcgtq_u8(vreinterpretq_u8_s8(vabsq_s8(vld1q_s8(pair))), vreinterpretq_u8_s8(one))))) return 0;
             for (size_t j = 0; j < 2 * channels && !v->masked; j++) v->masked = pair[j] == 0 && 2 * i + j % 2 < v->terms;
         }
     }
@@ -52,7 +54,7 @@ static int make_weights(pixels *v) {
         const size_t b = i / pairs;
         const int8x16_t w = i < n ? vld1q_s8(weights + i * 16) : vdupq_n_s8(0);
         uint8_t *to = v->weights + (b / 2 * pairs + i % pairs) * (v->masked ? 64 : 32) + b % 2 * 16;
-        vst1q_u8(to, vcltzq_s8(w));
+        vst1q_u8(to, vcltq_s8(w, vdupq_n_s8(0)));
         if (v->masked) vst1q_u8(to + 32, vtstq_s8(w, w));
     }
     return 1;
@@ -65,7 +67,7 @@ QD_NEON_INLINE void add(const pixels *v, const qd_walk *walk, size_t c, uint16x8
     else qd_add_plain_4(walk, weights, sums);
 }
 
-static void prepare(pixels *v) {
+QD_NEON_TARGET static void prepare(pixels *v) {
     const qd_map *m = v->map;
     const qd_walk walk = {{v->zero, v->zero, v->zero, v->zero}, 1, v->pairs, 0, 0};
     for (size_t i = 0; i < v->terms; i++) v->zero[i] = (uint8_t)m->zero[i % m->channels];
@@ -119,7 +121,7 @@ QD_NEON_INLINE void tile(const pixels *v, const qd_walk *walk, const size_t *pix
                 for (size_t i = 0; i < 2; i++) {
                     const uint16x8_t s = sums[2 * p + i], z = vld1q_u16(v->centre + c + 8 * i);
                     vst1q_s32(acc + 8 * i, vreinterpretq_s32_u32(vsubl_u16(vget_low_u16(s), vget_low_u16(z))));
-                    vst1q_s32(acc + 8 * i + 4, vreinterpretq_s32_u32(vsubl_high_u16(s, z)));
+                    vst1q_s32(acc + 8 * i + 4, vreinterpretq_s32_u32(vsubl_u16(vget_high_u16(s), vget_high_u16(z))));
                 }
                 qd_neon_store_values(m, c, acc, pixel[p]);
             }
@@ -127,7 +129,7 @@ QD_NEON_INLINE void tile(const pixels *v, const qd_walk *walk, const size_t *pix
     }
 }
 
-static void run_bands(pixels *v, qd_band rows, qd_band columns) {
+QD_NEON_TARGET static void run_bands(pixels *v, qd_band rows, qd_band columns) {
     const qd_walk walk = {{v->patch[0], v->patch[1], v->patch[2], v->patch[3]}, 1, v->pairs, 0, 0};
     size_t pixel[4], n = 0;
     for (size_t p = 0; p < 4; p++) v->patch[p][v->terms] = 0; /* behind an odd number of them; where it is even, a byte of the gap */
@@ -149,7 +151,7 @@ static void run_bands(pixels *v, qd_band rows, qd_band columns) {
     }
 }
 
-int qd_conv_pixels_neon(const qd_map *m) {
+QD_NEON_TARGET int qd_conv_pixels_neon(const qd_map *m) {
     pixels v;
     v.map = m;
     v.terms = m->kernel_h * m->kernel_w * m->channels;
@@ -163,6 +165,4 @@ int qd_conv_pixels_neon(const qd_map *m) {
     return QD_MAP_DONE;
 }
 
-#else
-typedef int qd_conv_pixels_neon_is_for_aarch64;
 #endif

@@ -1,11 +1,11 @@
 /* Integer inner product by weights of few bits with NEON: a pair of weights of eight channels is widened, then multiplied in. */
-#if defined(__aarch64__)
-
-#include <arm_neon.h>
-
 #include "specialise.h"
 
-#define INLINE static inline __attribute__((always_inline))
+#if QD_NEON_KERNELS
+
+#include "neon.h"
+
+#define INLINE QD_NEON_INLINE
 
 /* -1 in the lanes whose place, a bit, is set in the two bytes at w. */
 INLINE int16x8_t lanes_of_bits(const uint8_t *w, uint16x8_t place) {
@@ -54,11 +54,9 @@ INLINE void block(const size_t P, const uint8_t *weights, const qd_small_form fo
 
 #define BLOCK(P, form) block(P, weights, form, pairs, patch, patch_stride, pixels, acc, acc_stride)
 
-void qd_conv_small_neon(const uint8_t *weights, qd_small_form form, size_t pairs, const int16_t *patch, size_t patch_stride,
-                        size_t pixels, int32_t *acc, size_t acc_stride) {
+QD_NEON_TARGET void qd_conv_small_neon(const uint8_t *weights, qd_small_form form, size_t pairs, const int16_t *patch, size_t patch_stride,
+                                       size_t pixels, int32_t *acc, size_t acc_stride) {
     QD_EACH_SMALL(pixels, form, BLOCK);
 }
 
-#else
-typedef int qd_conv_small_neon_is_for_aarch64;
 #endif

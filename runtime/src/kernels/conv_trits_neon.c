@@ -3,7 +3,9 @@
  * to all of them. A product is not 0 where both masks are 1, and then -1 where the signs differ: terms less twice those.
  * A lane grows by at most 8 a step, so byte counts are widened every 31 steps; 16 bits hold the largest sum, 32767.
  */
-#if defined(__aarch64__)
+#include "qd_kernel.h"
+
+#if QD_NEON_KERNELS
 
 #include "counts_neon.h"
 
@@ -67,6 +69,8 @@ INLINE void block(const size_t P, const uint8_t *weights, const size_t weight_pl
     }
 }
 
+#if defined(__aarch64__)
+
 /* Masks set in groups [from, from + n) of a row of two planes. */
 INLINE int16_t count_masks(const uint8_t *row, size_t from, size_t n) {
     uint16x8_t sums = vdupq_n_u16(0);
@@ -74,7 +78,7 @@ INLINE int16_t count_masks(const uint8_t *row, size_t from, size_t n) {
     int32_t rest = 0;
     for (; i + 16 <= from + n; i += 16) sums = vpadalq_u8(sums, vcntq_u8(vld2q_u8(row + 2 * i).val[1]));
     for (; i < from + n; i++) rest += __builtin_popcount(row[2 * i + 1]);
-    return (int16_t)(vaddvq_u16(sums) + rest);
+    return (int16_t)(qd_sum(sums) + rest);
 }
 
 /* Two to four pixels with 32 channels, counted by blocks of assembly. */
@@ -116,6 +120,8 @@ INLINE void counted(const uint8_t *weights, const size_t weight_planes, const ui
 
 #define COUNTED(weight_planes, patch_planes) \
     counted(weights, weight_planes, patch, patch_planes, patch_stride, pixels, runs, n_runs, acc, acc_stride)
+#endif
+
 #define BLOCK(P, weight_planes, patch_planes) \
     block(P, weights + c, weight_planes, lanes, patch, patch_planes, patch_stride, pixels, runs, n_runs, acc + c, acc_stride)
 #define PLANES(CALL, ...)                                           \
@@ -125,17 +131,19 @@ INLINE void counted(const uint8_t *weights, const size_t weight_planes, const ui
         else CALL(__VA_ARGS__ 2, 2);                                \
     } while (0)
 
-void qd_conv_trits_neon(const uint8_t *weights, size_t weight_planes, size_t lanes, const uint8_t *patch, size_t patch_planes,
-                        size_t patch_stride, size_t pixels, const qd_run_span *runs, size_t n_runs, int32_t *acc,
-                        size_t acc_stride) {
-    if (lanes == 32 && pixels > 1) PLANES(COUNTED, );
+QD_NEON_TARGET void qd_conv_trits_neon(const uint8_t *weights, size_t weight_planes, size_t lanes, const uint8_t *patch, size_t patch_planes,
+                                       size_t patch_stride, size_t pixels, const qd_run_span *runs, size_t n_runs, int32_t *acc,
+                                       size_t acc_stride) {
     for (size_t c = 0; pixels == 1 && c < lanes; c += 16) PLANES(BLOCK, 1, );
+#if defined(__aarch64__)
+    if (lanes == 32 && pixels > 1) PLANES(COUNTED, );
     if (lanes == 16 && pixels > 1) {
         const size_t c = 0;
         PLANES(BLOCK, 4, );
     }
+#else
+    for (size_t c = 0; pixels > 1 && c < lanes; c += 16) PLANES(BLOCK, 4, );
+#endif
 }
 
-#else
-typedef int qd_conv_trits_neon_is_for_aarch64;
 #endif

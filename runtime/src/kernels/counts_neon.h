@@ -18,6 +18,10 @@ typedef struct qd_walk {
     size_t x_skip, w_skip;   /* bytes from the end of a stretch to the next */
 } qd_walk;
 
+#if !defined(__aarch64__)
+#include "counts_neon32.h"
+#else
+
 #define XOR(t, w, x) "eor v" #t ".16b, v" #w ".16b, v" #x ".16b\n"
 #define COUNT(t) "cnt v" #t ".16b, v" #t ".16b\n"
 #define ADD(a, t) "add %[a" #a "].16b, %[a" #a "].16b, v" #t ".16b\n"
@@ -184,4 +188,5 @@ QD_COUNTS(qd_count_patch_trits_4, uint8x16_t, 8, CLEAR_8, ONE_PLANE FIRST_RAW("h
 QD_COUNTS(qd_count_weight_trits_4, uint8x16_t, 10, CLEAR_10, TWO_PLANES FIRST_FOUR("16b"),
           WEIGHT_PLANES(RAW("b"), TWO_PLANES, FOUR_COPIES("16b", "b")), WEIGHT_PLANES(NO_PIXELS), "", 1, 64, "v10", "v11", HIGH_16)
 
+#endif
 #endif

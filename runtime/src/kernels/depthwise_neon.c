@@ -1,11 +1,11 @@
 /* One tap of a depthwise convolution, eight channels at a time. */
-#if defined(__aarch64__)
-
-#include <arm_neon.h>
-
 #include "qd_kernel.h"
 
-void qd_depthwise_neon(const int8_t *weights, const int16_t *x, size_t n, int32_t *acc) {
+#if QD_NEON_KERNELS
+
+#include "neon.h"
+
+QD_NEON_TARGET void qd_depthwise_neon(const int8_t *weights, const int16_t *x, size_t n, int32_t *acc) {
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
         const int16x8_t w = vmovl_s8(vld1_s8(weights + i)), v = vld1q_s16(x + i);
@@ -15,6 +15,4 @@ void qd_depthwise_neon(const int8_t *weights, const int16_t *x, size_t n, int32_
     if (i < n) qd_depthwise_ref(weights + i, x + i, n - i, acc + i);
 }
 
-#else
-typedef int qd_depthwise_neon_is_for_aarch64;
 #endif

@@ -1,11 +1,11 @@
 /* Levels with NEON: a comparison gives all ones, -1, where a threshold is not reached, which is what a level loses. */
-#if defined(__aarch64__)
-
-#include <arm_neon.h>
-
 #include "qd_kernel.h"
 
-void qd_levels_neon(const int32_t *acc, const int32_t *thresholds, size_t channels, int8_t *levels) {
+#if QD_NEON_KERNELS
+
+#include "neon.h"
+
+QD_NEON_TARGET void qd_levels_neon(const int32_t *acc, const int32_t *thresholds, size_t channels, int8_t *levels) {
     size_t i = 0;
     for (; i + 8 <= channels; i += 8) {
         const uint32x4_t low = vcltq_s32(vld1q_s32(acc + i), vld1q_s32(thresholds + i));
@@ -16,6 +16,4 @@ void qd_levels_neon(const int32_t *acc, const int32_t *thresholds, size_t channe
     if (i < channels) qd_levels_ref(acc + i, thresholds + i, channels - i, levels + i);
 }
 
-#else
-typedef int qd_levels_neon_is_for_aarch64;
 #endif

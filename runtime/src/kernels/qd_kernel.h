@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../qd_cpu.h"
+
 enum { QD_TILE_PIXELS = 4 };
 
 /* Before a loop that is short, or slow beside a kernel that takes its place: as vectors it would only be more code. */

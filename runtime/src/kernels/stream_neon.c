@@ -1,7 +1,11 @@
-/* Stream steps with NEON, four channels at a time, all steps in one pass. */
-#if defined(__aarch64__)
+/* Stream steps with NEON, four channels at a time, all steps in one pass; on 32-bit Arm, where NEON takes subnormal numbers for 0, as the reference. */
+#include "qd_kernel.h"
+
+#if QD_NEON_KERNELS
 
 #include "neon.h"
+
+#if defined(__aarch64__)
 
 /* For i below N, unrolled. */
 #define EACH(N) _Pragma("GCC unroll 4") for (size_t i = 0; i < (N); i++)
@@ -42,12 +46,16 @@ QD_NEON_INLINE void some_channels(const size_t N, const qd_stream *steps, size_t
     EACH(N) vst1q_f32(out + 4 * i, v[i]);
 }
 
+#endif
+
 /* Channels [first, first + n) of one pixel; the values, add and out begin at the first of them. */
-static void part(const qd_stream *steps, size_t first, size_t n, const int32_t *acc, const float *in, const float *add,
-                 float *out) {
+QD_NEON_TARGET static void part(const qd_stream *steps, size_t first, size_t n, const int32_t *acc, const float *in, const float *add,
+                                float *out) {
     size_t i = 0;
+#if defined(__aarch64__)
     for (; i + 16 <= n; i += 16) some_channels(4, steps, first + i, acc ? acc + i : NULL, in ? in + i : NULL, add ? add + i : NULL, out + i);
     for (; i + 4 <= n; i += 4) some_channels(1, steps, first + i, acc ? acc + i : NULL, in ? in + i : NULL, add ? add + i : NULL, out + i);
+#endif
     if (i < n) {
         qd_stream rest = *steps;
         const size_t c = first + i;
@@ -60,16 +68,16 @@ static void part(const qd_stream *steps, size_t first, size_t n, const int32_t *
     }
 }
 
+#if defined(__aarch64__)
 void qd_stream_neon(const qd_stream *steps, const int32_t *acc, const float *in, const float *add, size_t channels, float *out) {
     part(steps, 0, channels, acc, in, add, out);
 }
+#endif
 
-void qd_neon_store_values(const qd_map *m, size_t c, const int32_t *acc, size_t pixel) {
+QD_NEON_TARGET void qd_neon_store_values(const qd_map *m, size_t c, const int32_t *acc, size_t pixel) {
     const size_t n = m->out_channels - c < 16 ? m->out_channels - c : 16, at = pixel * m->out_channels + c;
     if (m->steps) part(m->steps, c, n, acc, NULL, m->add ? m->add + at : NULL, (float *)(void *)m->out + at);
     else memcpy((int32_t *)(void *)m->out + at, acc, n * sizeof *acc);
 }
 
-#else
-typedef int qd_stream_neon_is_for_aarch64;
 #endif
