@@ -1,6 +1,6 @@
 /*
- * Finds processor features, without a library: cpuid and xgetbv on x86-64; on AArch64 NEON is part of the base. On 32-bit Arm only
- * the system can tell, where the compiler was not told.
+ * Finds processor features, without a library: cpuid and xgetbv on x86-64; on AArch64 NEON is part of the base. Of the rest on Arm
+ * only the system can tell, where the compiler was not told.
  */
 #include "qd_cpu.h"
 
@@ -41,6 +41,15 @@ uint32_t qd_cpu_features(void) {
 uint32_t qd_cpu_features(void) {
     const unsigned long neon = 1ul << 12; /* of AT_HWCAP */
     return getauxval(AT_HWCAP) & neon ? QD_CPU_NEON : 0;
+}
+
+#elif defined(__aarch64__) && defined(__linux__) && __STDC_HOSTED__
+
+#include <sys/auxv.h>
+
+uint32_t qd_cpu_features(void) {
+    const unsigned long dot_products = 1ul << 20; /* of AT_HWCAP */
+    return QD_CPU_NEON | (getauxval(AT_HWCAP) & dot_products ? QD_CPU_DOTPROD : 0u);
 }
 
 #elif QD_NEON_KERNELS

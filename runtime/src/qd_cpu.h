@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /* AVX512: F, BW, DQ, VL, VBMI, VNNI and VPOPCNTDQ, as Ice Lake, Zen 4 and their successors have them, with AVX2 and FMA. */
-enum { QD_CPU_AVX2 = 1, QD_CPU_FMA = 2, QD_CPU_NEON = 4, QD_CPU_AVX512 = 8, QD_CPU_PCLMUL = 16 };
+enum { QD_CPU_AVX2 = 1, QD_CPU_FMA = 2, QD_CPU_NEON = 4, QD_CPU_AVX512 = 8, QD_CPU_PCLMUL = 16, QD_CPU_DOTPROD = 32 };
 
 /* Of compilers for 32-bit Arm, which know NEON in single functions of a program that does without. */
 #if defined(__GNUC__) && (!defined(__clang__) || __clang_major__ >= 19)

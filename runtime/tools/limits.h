@@ -43,8 +43,8 @@ static double core_hertz(void) {
  * vpaddd for 512, two ports; ARM32 full adders, 58 instructions for 256; NEON xor, count, add for 128, two pipes.
  * Trits by bits: the same with AVX2, whose tables hold sums of products; by counting an AND more, which ternlog has for nothing.
  * By trits AVX2 looks up twice, for weights of +1 and of -1: 78 operations. By counting that is no more than trits by bits, but trits by
- * trits takes two counts: 7 operations where bits take 3.
- * 8 bits: REF two multiplications; AVX2 maddubs, madd, add; AVX512 vpdpbusd for 64, two ports; NEON smlal; ARM32 smlad.
+ * trits takes two counts: 7 operations where bits take 3, and 6 with selects (DOTPROD, whose cores have them as one operation).
+ * 8 bits: REF two multiplications; AVX2 maddubs, madd, add; AVX512 vpdpbusd for 64, two ports; NEON smlal, DOTPROD sdot for 16, two pipes; ARM32 smlad.
  */
 typedef struct limit_row {
     qd_family family;
@@ -58,6 +58,7 @@ static const limit_row limit_rows[] = {
     {QD_AVX512, {{341.3, 341.3}, {341.3, 170.7}}, 128.0},
     {QD_ARM32, {{4.4, 0}, {0, 0}}, 2.0},
     {QD_NEON, {{85.3, 64.0}, {64.0, 36.6}}, 16.0},
+    {QD_DOTPROD, {{85.3, 64.0}, {64.0, 42.7}}, 32.0},
 };
 
 static double limit_on(const limit_row *row, const qd_op_description *op) {

@@ -4,7 +4,7 @@
 #include "limits.h"
 
 static const char usage[] =
-    "usage: qd_bench MODEL.qdm [--kernels auto|ref|avx2|avx512|neon|arm32] [--threads N] [--runs N] [--warmup N] [--json]\n"
+    "usage: qd_bench MODEL.qdm [--kernels auto|ref|avx2|avx512|neon|dotprod|arm32] [--threads N] [--runs N] [--warmup N] [--json]\n"
     "Median and 95th percentile of whole runs on a fixed input, then those of each operator, measured in runs of their own.\n"
     "Cycles are those of the core, by the speed of a chain of dependent instructions timed in the same process; the limit is\n"
     "what the instruction set allows per cycle for the operator's arithmetic (docs/benchmarks.md).\n";

@@ -4,7 +4,7 @@
 #include "tool_files.h"
 
 static const char usage[] =
-    "usage: qd_run MODEL.qdm INPUT [--out LOGITS.npy] [--kernels auto|ref|avx2|avx512|neon|arm32] [--top N] [--dump DIR]\n"
+    "usage: qd_run MODEL.qdm INPUT [--out LOGITS.npy] [--kernels auto|ref|avx2|avx512|neon|dotprod|arm32] [--top N] [--dump DIR]\n"
     "       qd_run --check MODEL.qdm [SHA256]\n"
     "INPUT: an 8-bit PNM image (P6, or P5 for one channel) of the model's size, or a .npy array [N,C,H,W] or [C,H,W].\n"
     "One sample: prints the N best classes (5 unless told) with their scores, then all logits; of a model that ends in an argmax the class of\n"

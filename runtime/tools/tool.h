@@ -32,7 +32,7 @@ static void die(int code, const char *format, ...) {
     exit(code);
 }
 
-static const char *const family_names[] = {"auto", "ref", "avx2", "neon", "avx512", "arm32"};
+static const char *const family_names[] = {"auto", "ref", "avx2", "neon", "avx512", "arm32", "dotprod"};
 
 /* A family by name that this machine has; else ends the program. */
 static qd_family family_of(const char *name) {
@@ -42,7 +42,7 @@ static qd_family family_of(const char *name) {
             return (qd_family)i;
         }
     }
-    die(TOOL_BAD_INPUT, "unknown kernels '%s' (auto, ref, avx2, avx512, neon or arm32)", name);
+    die(TOOL_BAD_INPUT, "unknown kernels '%s' (auto, ref, avx2, avx512, neon, dotprod or arm32)", name);
 }
 
 /* Release, format, and the families that this machine has. */

@@ -15,12 +15,13 @@ typedef uint64_t plugin_id;
 typedef struct qemu_plugin_tb block;
 typedef struct qemu_plugin_insn instruction;
 
-enum { ADD_U64 = 0 };
+enum { ADD_U64 = 0, PAGE = 4096 };
 
 extern void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, void (*call)(plugin_id id, block *b));
 extern void qemu_plugin_register_vcpu_tb_exec_inline(block *b, int op, void *counter, uint64_t step);
 extern void qemu_plugin_register_atexit_cb(plugin_id id, void (*call)(plugin_id id, void *user), void *user);
 extern size_t qemu_plugin_tb_n_insns(const block *b);
+extern uint64_t qemu_plugin_tb_vaddr(const block *b);
 extern instruction *qemu_plugin_tb_get_insn(const block *b, size_t index);
 extern const void *qemu_plugin_insn_data(const instruction *i);
 extern size_t qemu_plugin_insn_size(const instruction *i);
@@ -29,7 +30,7 @@ extern const char *qemu_plugin_insn_symbol(const instruction *i);
 EXPORT int qemu_plugin_version = 1;
 
 typedef struct counted {
-    uint64_t times;
+    uint64_t times, at;
     size_t size;
     const char *symbol;
     unsigned char *bytes;
@@ -51,6 +52,7 @@ static void translated(plugin_id id, block *b) {
     const char *symbol = qemu_plugin_insn_symbol(qemu_plugin_tb_get_insn(b, 0));
     (void)id;
     c->symbol = strdup(symbol ? symbol : "?");
+    c->at = qemu_plugin_tb_vaddr(b);
     c->bytes = memory(4 * n);
     for (size_t i = 0; i < n; i++) {
         const instruction *at = qemu_plugin_tb_get_insn(b, i);
@@ -63,11 +65,28 @@ static void translated(plugin_id id, block *b) {
     qemu_plugin_register_vcpu_tb_exec_inline(b, ADD_U64, &c->times, 1);
 }
 
+/* Where a page ends the emulator cuts a block in two, which a processor does not: they are one again. */
+static void join_pages(void) {
+    for (counted *c = all; c; c = c->next) {
+        for (counted *rest = all; c->times > 0 && (c->at + c->size) % PAGE == 0 && rest; rest = rest->next) {
+            unsigned char *bytes;
+            if (rest->at != c->at + c->size || rest->times != c->times) continue;
+            bytes = memory(c->size + rest->size);
+            memcpy(bytes, c->bytes, c->size);
+            memcpy(bytes + c->size, rest->bytes, rest->size);
+            c->bytes = bytes;
+            c->size += rest->size;
+            rest->times = 0;
+        }
+    }
+}
+
 static void finished(plugin_id id, void *user) {
     FILE *file = fopen(path, "w");
     (void)id;
     (void)user;
     if (!file) abort();
+    join_pages();
     for (const counted *c = all; c; c = c->next) {
         fprintf(file, "%llu\t%s\t", (unsigned long long)c->times, c->symbol);
         for (size_t i = 0; i < c->size; i++) fprintf(file, "%02x", c->bytes[i]);

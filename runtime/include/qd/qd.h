@@ -93,7 +93,7 @@ typedef struct qd_error {
 typedef enum qd_dtype { QD_U8 = 1, QD_I8 = 2, QD_I16 = 3, QD_I32 = 4, QD_F32 = 5, QD_BITS = 6, QD_TRITS = 7 } qd_dtype;
 
 /* Kernel families. AUTO takes for each operator the fastest one that the machine has. */
-typedef enum qd_family { QD_AUTO, QD_REF, QD_AVX2, QD_NEON, QD_AVX512, QD_ARM32, QD_FAMILY_COUNT } qd_family;
+typedef enum qd_family { QD_AUTO, QD_REF, QD_AVX2, QD_NEON, QD_AVX512, QD_ARM32, QD_DOTPROD, QD_FAMILY_COUNT } qd_family;
 
 /* An opened model: a view of the file, which must stay where it is, unchanged. Copy it freely; there is nothing to close. */
 typedef struct qd_model {

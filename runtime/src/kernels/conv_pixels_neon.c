@@ -101,20 +101,8 @@ QD_NEON_INLINE void tile(const pixels *v, const qd_walk *walk, const size_t *pix
         add(v, walk, c, sums);
         if (m->thresholds) {
             const uint16x8_t low = vld1q_u16(v->limit + c), high = vld1q_u16(v->limit + c + 8);
-            uint8_t *out = m->out + c / 8;
-            uint16x4_t bits;
             _Pragma("GCC unroll 8") for (size_t i = 0; i < 8; i++) sums[i] = vcgtq_u16(i % 2 ? high : low, sums[i]);
-            bits = qd_pack_masks(4, sums);
-            if (m->out_pixel == 1) {
-                uint16_t words[4];
-                vst1_u16(words, bits);
-                for (size_t p = 0; p < 4; p++) out[pixel[p]] = (uint8_t)words[p];
-            } else {
-                vst1_lane_u16((uint16_t *)(void *)(out + pixel[0] * m->out_pixel), bits, 0);
-                vst1_lane_u16((uint16_t *)(void *)(out + pixel[1] * m->out_pixel), bits, 1);
-                vst1_lane_u16((uint16_t *)(void *)(out + pixel[2] * m->out_pixel), bits, 2);
-                vst1_lane_u16((uint16_t *)(void *)(out + pixel[3] * m->out_pixel), bits, 3);
-            }
+            qd_neon_store_bits(m, c, qd_pack_masks(4, sums), pixel);
         } else {
             for (size_t p = 0; p < 4; p++) {
                 int32_t acc[16];

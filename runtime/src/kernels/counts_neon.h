@@ -45,22 +45,25 @@ typedef struct qd_walk {
 #define HIGH_28 "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", HIGH_16
 
 /*
- * FIRST loads a unit, NEXT computes it and loads the one after, LAST only computes. x9 to x12: pixels, x7: how far in them, x13: weights. The last
- * unit of a stretch loads the first of the next one. Loads have no side effect on their address: that would hold up what keeps its order.
+ * FIRST loads a unit, STEP computes it and loads the one after, LAST only computes. x9 to x12: pixels, x7: how far in them, x13: weights. The last unit of
+ * a stretch loads the first of the next one. Loads have no side effect on their address: that would hold up what keeps its order. Without LAST code is
+ * saved: a step loads the first unit once more.
  */
-#define QD_COUNTS(name, type, N, START, FIRST, NEXT, LAST, END, PIXEL_BYTES, WEIGHT_BYTES, ...)                     \
+#define QD_COUNTS_OF(name, type, N, START, FIRST, STEP, LAST, END, PIXEL_BYTES, WEIGHT_BYTES, ...)                   \
     QD_NEON_INLINE void name(const qd_walk *walk, const uint8_t *weights, type *acc) {                              \
         __asm__("mov x13, %[w]\n ldp x9, x10, [%[k]]\n ldp x11, x12, [%[k], #16]\n ldp x14, x15, [%[k], #32]\n"     \
                 "ldp x16, x17, [%[k], #48]\n mov x7, #" #PIXEL_BYTES "\n" START FIRST                               \
                 "add x13, x13, #" #WEIGHT_BYTES "\n subs x8, x15, #1\n b.eq 3f\n"                                   \
-                "2: subs x8, x8, #1\n" NEXT "add x7, x7, #" #PIXEL_BYTES "\n add x13, x13, #" #WEIGHT_BYTES "\n"     \
+                "2: subs x8, x8, #1\n" STEP "add x7, x7, #" #PIXEL_BYTES "\n add x13, x13, #" #WEIGHT_BYTES "\n"     \
                 "b.ne 2b\n"                                                                                         \
-                "3: subs x14, x14, #1\n b.eq 4f\n add x7, x7, x16\n add x13, x13, x17\n mov x8, x15\n b 2b\n"        \
+                "3: subs x14, x14, #1\n b.le 4f\n add x7, x7, x16\n add x13, x13, x17\n mov x8, x15\n b 2b\n"       \
                 "4: " LAST END                                                                                      \
                 : OUT_##N                                                                                           \
                 : [k] "r"(walk), [w] "r"(weights)                                                                   \
                 : "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", __VA_ARGS__, "cc", "memory"); \
     }
+#define QD_COUNTS(...) QD_COUNTS_OF(__VA_ARGS__)
+#define STEP_AGAIN "b.mi 5f\n mov x8, #1\n mov x7, #0\n mov x13, %[w]\n b 2b\n 5: "
 
 /*
  * 16 bytes, four pixels (v4 to v7) and eight channels (v8 to v15): a pixel is a period of 24 operations, in which the counts of the one before are
@@ -73,7 +76,7 @@ typedef struct qd_walk {
 #define EVEN(x, a, ...) PERIOD(x, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, a, __VA_ARGS__)
 #define ODD(x, a, ...) PERIOD(x, 24, 25, 26, 27, 28, 29, 30, 31, 16, 17, 18, 19, 20, 21, 22, 23, a, __VA_ARGS__)
 #define NO_WEIGHTS , , , , , , ,
-#define GROUP_NEXT                                                                                                                  \
+#define GROUP_STEP                                                                                                                  \
     EVEN(4, 2, NO_WEIGHTS, PIXEL("q", 4, x9)) ODD(5, 3, NO_WEIGHTS, PIXEL("q", 5, x10)) EVEN(6, 0, NO_WEIGHTS, PIXEL("q", 6, x11))   \
     ODD(7, 1, WEIGHT(8, 0), WEIGHT(9, 16), WEIGHT(10, 32), WEIGHT(11, 48), WEIGHT(12, 64), WEIGHT(13, 80), WEIGHT(14, 96),          \
         WEIGHT(15, 112), PIXEL("q", 7, x12))
@@ -85,14 +88,13 @@ typedef struct qd_walk {
     PAIRS(r0, r0, r1) PAIRS(r2, r2, r3) PAIRS(r4, r4, r5) PAIRS(r6, r6, r7) PAIRS(r0, r0, r2) PAIRS(r4, r4, r6) PAIRS(r0, r0, r4)
 #define GROUP_END INTO(2, 23) TREE(24, 25, 26, 27, 28, 29, 30, 31) INTO(3, 24)
 QD_COUNTS(qd_count_16_bytes_4, uint16x8_t, 4, GROUP_START,
-          "ldr q4, [x9]\n ldr q5, [x10]\n ldr q6, [x11]\n ldr q7, [x12]\n" GROUP_WEIGHTS, GROUP_NEXT, GROUP_LAST, GROUP_END, 16, 128, HIGH_28)
+          "ldr q4, [x9]\n ldr q5, [x10]\n ldr q6, [x11]\n ldr q7, [x12]\n" GROUP_WEIGHTS, GROUP_STEP, GROUP_LAST, GROUP_END, 16, 128, HIGH_28)
 
 #define GROUP_ONE                                                                                                                 \
     XOR(16, 8, 4) XOR(17, 9, 4) XOR(18, 10, 4) XOR(19, 11, 4) XOR(20, 12, 4) XOR(21, 13, 4) XOR(22, 14, 4) XOR(23, 15, 4) COUNT(16) \
     COUNT(17) COUNT(18) COUNT(19) COUNT(20) COUNT(21) COUNT(22) COUNT(23)
 #define GROUP_TREE TREE(16, 17, 18, 19, 20, 21, 22, 23) INTO(0, 16)
-QD_COUNTS(qd_count_16_bytes_1, uint16x8_t, 1, CLEAR(0), "ldr q4, [x9]\n" GROUP_WEIGHTS, GROUP_ONE PIXEL("q", 4, x9) GROUP_WEIGHTS GROUP_TREE,
-          GROUP_ONE GROUP_TREE, "", 16, 128, HIGH_28)
+QD_COUNTS(qd_count_16_bytes_1, uint16x8_t, 1, CLEAR(0), "ldr q4, [x9]\n" GROUP_WEIGHTS, GROUP_ONE PIXEL("q", 4, x9) GROUP_WEIGHTS GROUP_TREE, STEP_AGAIN, "", 16, 128, HIGH_28)
 
 /* Copied units: weights in v16 to v19, pixels in v20 to v23, counts in v24 to v31. L*: loads for the next step and D*: copies, or nothing. */
 #define EIGHT(...) EIGHT_OF(__VA_ARGS__)
@@ -118,7 +120,7 @@ QD_COUNTS(qd_count_words_4, uint8x16_t, 16, CLEAR_16, WORD_WEIGHTS FIRST_FOUR("4
     XOR(24, 16, 20) XOR(25, 17, 20) XOR(26, 18, 20) XOR(27, 19, 20) COUNT(24) COUNT(25) COUNT(26) COUNT(27)
 #define WORD_SUMS ADD(0, 24) ADD(1, 25) ADD(2, 26) ADD(3, 27)
 QD_COUNTS(qd_count_words_1, uint8x16_t, 4, CLEAR_4, WORD_WEIGHTS "ld1r {v20.4s}, [x9]\n",
-          WORD_ONE PIXEL("s", 20, x9) WORD_WEIGHTS WORD_SUMS COPY("4s", 20, "s"), WORD_ONE WORD_SUMS, "", 4, 64, HIGH_16)
+          WORD_ONE PIXEL("s", 20, x9) WORD_WEIGHTS WORD_SUMS COPY("4s", 20, "s"), STEP_AGAIN, "", 4, 64, HIGH_16)
 
 /* acc[2 * pixel + vector], eight channels a vector. */
 #define HALF_STEP(...) EIGHT(16, 17, 16, 17, 20, 21, 22, 23, 0, 1, 2, 3, 4, 5, 6, 7, __VA_ARGS__)
@@ -141,11 +143,10 @@ QD_COUNTS(qd_count_halves_4, uint8x16_t, 8, CLEAR_8, HALF_WEIGHTS FIRST_FOUR("8h
     XOR(31, w1, x3) L0 AND(24, 18) L1 AND(25, 19) L2 AND(26, 18) L3 AND(27, 19) AND(28, 18) AND(29, 19) AND(30, 18) AND(31, 19)   \
     L4 INTO(0, 24) D0 INTO(1, 25) D1 INTO(2, 26) D2 INTO(3, 27) D3 INTO(4, 28) INTO(5, 29) INTO(6, 30) INTO(7, 31)
 #define MASKED(...) MASKED_OF(16, 17, 20, 21, 22, 23, __VA_ARGS__)
-#define NO_PIXELS , , , , , , , ,
 QD_COUNTS(qd_add_plain_4, uint16x8_t, 8, CLEAR_8, WEIGHTS(16, 17, 0) FIRST_FOUR("8h"),
-          PLAIN(FOUR_PIXELS("h"), WEIGHTS(16, 17, 0), FOUR_COPIES("8h", "h")), PLAIN(NO_PIXELS), "", 2, 32, HIGH_16)
+          PLAIN(FOUR_PIXELS("h"), WEIGHTS(16, 17, 0), FOUR_COPIES("8h", "h")), STEP_AGAIN, "", 2, 32, HIGH_16)
 QD_COUNTS(qd_add_masked_4, uint16x8_t, 8, CLEAR_8, WEIGHTS(16, 17, 0) WEIGHTS(18, 19, 32) FIRST_FOUR("8h"),
-          MASKED(FOUR_PIXELS("h"), WEIGHTS(16, 17, 0) WEIGHTS(18, 19, 32), FOUR_COPIES("8h", "h")), MASKED(NO_PIXELS), "", 2, 64, HIGH_16)
+          MASKED(FOUR_PIXELS("h"), WEIGHTS(16, 17, 0) WEIGHTS(18, 19, 32), FOUR_COPIES("8h", "h")), STEP_AGAIN, "", 2, 64, HIGH_16)
 
 /*
  * Bytes of eight ternary digits of four pixels with 32 channels: acc[2 * pixel + vector] counts products of -1, one of 0 being left out by its mask.
@@ -181,12 +182,12 @@ QD_COUNTS(qd_add_masked_4, uint16x8_t, 8, CLEAR_8, WEIGHTS(16, 17, 0) WEIGHTS(18
 #define ONE_PLANE WEIGHTS(16, 17, 0)
 #define TWO_PLANES WEIGHTS(16, 17, 0) WEIGHTS(18, 19, 32)
 #define STEP_OF(M, ...) M(__VA_ARGS__)
-QD_COUNTS(qd_count_trits_4, uint8x16_t, 16, CLEAR_16, TWO_PLANES FIRST_RAW("h"), STEP_OF(BOTH, RAW("h"), TWO_PLANES), BOTH(, , , , ), "", 2, 64,
+QD_COUNTS(qd_count_trits_4, uint8x16_t, 16, CLEAR_16, TWO_PLANES FIRST_RAW("h"), STEP_OF(BOTH, RAW("h"), TWO_PLANES), STEP_AGAIN, "", 2, 64,
           HIGH_16)
 QD_COUNTS(qd_count_patch_trits_4, uint8x16_t, 8, CLEAR_8, ONE_PLANE FIRST_RAW("h") FIRST_PATCH, PATCH(RAW("h"), ONE_PLANE, PATCH_COPIES),
-          PATCH(NO_PIXELS), "", 2, 32, "v8", "v9", "v10", "v11", HIGH_16)
+          STEP_AGAIN, "", 2, 32, "v8", "v9", "v10", "v11", HIGH_16)
 QD_COUNTS(qd_count_weight_trits_4, uint8x16_t, 10, CLEAR_10, TWO_PLANES FIRST_FOUR("16b"),
-          WEIGHT_PLANES(RAW("b"), TWO_PLANES, FOUR_COPIES("16b", "b")), WEIGHT_PLANES(NO_PIXELS), "", 1, 64, "v10", "v11", HIGH_16)
+          WEIGHT_PLANES(RAW("b"), TWO_PLANES, FOUR_COPIES("16b", "b")), STEP_AGAIN, "", 1, 64, "v10", "v11", HIGH_16)
 
 #endif
 #endif
