@@ -17,7 +17,8 @@ data_option = click.option(
     metavar="D",
     help="digits, cifar10[:PATH], folder:PATH, npy:FILE or package.module:function. Default: digits or cifar10 by shape.",
 )
-kernels_option = click.option("--kernels", default="auto", show_default=True, help="Kernel family: auto, ref, avx2, avx512, neon, dotprod or arm32.")
+_FAMILIES = "Kernel family: auto, ref, avx2, avx512, neon, dotprod or arm32."
+kernels_option = click.option("--kernels", default="auto", show_default=True, help=_FAMILIES)
 
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\n\t"}

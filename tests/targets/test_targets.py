@@ -38,7 +38,10 @@ def test_host_is_this_machine() -> None:
     assert find_target("host").native
 
 
-@pytest.mark.parametrize("machine,kernels", [("x86_64", ("ref", "avx2", "avx512")), ("aarch64", ("ref", "neon", "dotprod")), ("riscv64", ("ref",))])
+HOSTS = [("x86_64", ("ref", "avx2", "avx512")), ("aarch64", ("ref", "neon", "dotprod")), ("riscv64", ("ref",))]
+
+
+@pytest.mark.parametrize("machine,kernels", HOSTS)
 def test_host_on_other_machines(monkeypatch: pytest.MonkeyPatch, machine: str, kernels: tuple[str, ...]) -> None:
     monkeypatch.setattr(targets.platform, "machine", lambda: machine)
     all_targets.cache_clear()
