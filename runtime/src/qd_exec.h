@@ -9,6 +9,7 @@
 typedef struct qd_kernels {
     qd_map_kernel map;       /* or null */
     qd_trit_map_kernel trit_map; /* or null */
+    qd_planes_kernel planes; /* or null */
     qd_pixels_kernel pixels; /* or null */
     qd_bits_kernel bits;
     qd_int8_kernel int8;

@@ -65,6 +65,7 @@ int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
     map.planes = v->shape.planes;
     map.zero = v->zero;
     map.in = v->in;
+    map.h = v->h;
     map.w = v->w;
     map.pixel = v->shape.pixel;
     map.channels = v->c;
@@ -83,5 +84,9 @@ int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
     map.add = v->add;
     map.signs = job->signs;
     map.sign_pixel = qd_plane_bytes(job->out.c);
+    if (job->kernels->planes && job->in.dtype == QD_BITS) {
+        const int done = job->kernels->planes(&map);
+        if (done) return done;
+    }
     return kernel(&map);
 }

@@ -26,7 +26,12 @@ static int make_geometry(geometry *g) {
     g->c = (uint32_t)random_in(1, random_in(0, 1) ? CHANNELS : 9);
     g->o = (uint32_t)random_in(1, random_in(0, 1) ? 70 : 17);
     g->groups = 1;
-    if (random_in(0, 2) == 0) { /* depthwise, with a multiplier, or groups of a few channels, whole bytes of bits among them */
+    if (random_in(0, 11) == 0) { /* a larger map, for kernels that take a convolution in strips */
+        g->h = (uint32_t)random_in(1, 40);
+        g->w = (uint32_t)random_in(15, 40);
+        g->c = (uint32_t)random_in(1, 15);
+        g->o = (uint32_t)random_in(1, 17);
+    } else if (random_in(0, 2) == 0) { /* depthwise, with a multiplier, or groups of a few channels, whole bytes of bits among them */
         const uint32_t in = random_in(0, 1) ? 1 : random_in(0, 1) ? 8 * (uint32_t)random_in(1, 3) : (uint32_t)random_in(2, 9);
         g->groups = (uint32_t)random_in(1, 70 / (int32_t)in);
         g->c = g->groups * in;

@@ -178,7 +178,7 @@ size_t qd_workspace_bytes(const qd_model *model);
  * output: qd_output(model).bytes bytes are written, no alignment needed. Neither may overlap the arena.
  * Returns QD_OK, QD_ARGUMENT, QD_MISALIGNED, QD_ARENA or QD_KERNELS; nothing is written unless QD_OK.
  * Deterministic: the same input gives the same bytes, with every family and any number of threads.
- * Stack: about 2 kB with the portable kernels; up to 48 kB, on every thread, where a kernel keeps patches there (AVX2, AVX-512, NEON).
+ * Stack: about 2 kB with the portable kernels; up to 48 kB (AVX2: 96), on every thread, where a kernel keeps patches there (AVX2, AVX-512, NEON).
  */
 qd_status qd_run(const qd_model *model, const qd_options *options, void *arena, size_t arena_bytes, const void *input,
                  void *output);

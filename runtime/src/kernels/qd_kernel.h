@@ -107,7 +107,7 @@ typedef struct qd_map {
     size_t weight_planes, planes; /* of weights and of the input: 1, bits, or 2, trits */
     const int16_t *zero;     /* u8 input: zero points [channels] in [0, 255]; null: bits */
     const uint8_t *in;
-    size_t w, pixel, channels; /* of the input: width, bytes of a pixel, channels */
+    size_t h, w, pixel, channels; /* of the input: height, width, bytes of a pixel, channels */
     size_t kernel_h, kernel_w, stride_h, stride_w, top, left;
     const qd_band *rows, *columns; /* of the output pixels to compute; columns cover out_w */
     size_t n_rows, n_columns;
@@ -127,11 +127,14 @@ enum { QD_MAP_NOT, QD_MAP_DONE, QD_MAP_SIGNED };
 typedef int qd_map_fn(const qd_map *map);
 /* The same with trits on one side or both. */
 typedef qd_map_fn qd_trit_map_fn;
+/* Bits by bits or trits; asked before both. */
+typedef qd_map_fn qd_planes_fn;
 /* The same of 8-bit pixels. */
 typedef qd_map_fn qd_pixels_fn;
 
 typedef qd_map_fn *qd_map_kernel;
 typedef qd_trit_map_fn *qd_trit_map_kernel;
+typedef qd_planes_fn *qd_planes_kernel;
 typedef qd_pixels_fn *qd_pixels_kernel;
 typedef qd_bits_fn *qd_bits_kernel;
 typedef qd_int8_fn *qd_int8_kernel;
