@@ -25,7 +25,8 @@ def layer(kind: str, side: int, channels: int, out: int) -> bytes:
 
     rng = np.random.default_rng(side * out)
     dtype, form = (part.upper() for part in kind.split(" x "))
-    values = rng.choice(np.array([-1, 0, 1] if form == "TRITS" else [-1, 1], np.int8), (out, 9, channels))
+    few = {"BITS": [-1, 1], "TRITS": [-1, 0, 1], "INT8": range(-127, 128)}[form]
+    values = rng.choice(np.array(few, np.int8), (out, 9, channels))
     store = weights_form(values, DType[dtype])
     weights, patch = pack_weights(values, store, DType[dtype], 1)
     source = Buffer(DType[dtype], side, side, channels, 0, 0)

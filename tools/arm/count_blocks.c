@@ -1,6 +1,6 @@
 /*
  * A plugin for qemu's user emulation (versions 5 to 8, linked to glib: Debian's `qemu-user`, not the static build): how often each block of a
- * program was executed. Writes lines of count, symbol and the block's instructions as hexadecimal bytes to FILE at exit:
+ * program was executed. Writes lines of count, symbol and the block's instructions, the bytes of each in hexadecimal, to FILE at exit:
  *   gcc -O2 -shared -fPIC count_blocks.c -o count_blocks.so && qemu-aarch64 -plugin ./count_blocks.so,out=FILE PROGRAM
  * Debian ships no header for plugins: the few functions of their interface that are needed are declared here.
  */
@@ -33,7 +33,8 @@ typedef struct counted {
     uint64_t times, at;
     size_t size;
     const char *symbol;
-    unsigned char *bytes;
+    unsigned char *bytes; /* of all instructions */
+    unsigned char *last;  /* 1 where an instruction ends */
     struct counted *next;
 } counted;
 
@@ -54,11 +55,14 @@ static void translated(plugin_id id, block *b) {
     c->symbol = strdup(symbol ? symbol : "?");
     c->at = qemu_plugin_tb_vaddr(b);
     c->bytes = memory(4 * n);
+    c->last = memory(4 * n);
     for (size_t i = 0; i < n; i++) {
         const instruction *at = qemu_plugin_tb_get_insn(b, i);
-        if (qemu_plugin_insn_size(at) != 4) continue;
-        memcpy(c->bytes + c->size, qemu_plugin_insn_data(at), 4);
-        c->size += 4;
+        const size_t size = qemu_plugin_insn_size(at);
+        if (size != 2 && size != 4) continue;
+        memcpy(c->bytes + c->size, qemu_plugin_insn_data(at), size);
+        c->size += size;
+        c->last[c->size - 1] = 1;
     }
     c->next = all;
     all = c;
@@ -89,7 +93,7 @@ static void finished(plugin_id id, void *user) {
     join_pages();
     for (const counted *c = all; c; c = c->next) {
         fprintf(file, "%llu\t%s\t", (unsigned long long)c->times, c->symbol);
-        for (size_t i = 0; i < c->size; i++) fprintf(file, "%02x", c->bytes[i]);
+        for (size_t i = 0; i < c->size; i++) fprintf(file, "%02x%s", c->bytes[i], c->last[i] && i + 1 < c->size ? " " : "");
         fputc('\n', file);
     }
     fclose(file);

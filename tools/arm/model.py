@@ -1,4 +1,4 @@
-"""What an AArch64 program executes, counted under qemu, and how many cycles llvm-mca gives it on three cores.
+"""What an Arm program executes, counted under qemu, and how many cycles llvm-mca gives it on some cores.
 
 Needs Debian's `qemu-user` (7.2; the static build has no plugins), `gcc` and `llvm-19` (llvm-mca, llvm-mc). Blind to caches, memory,
 branch misses and what a core overlaps across blocks: every block of instructions is modelled as if it were a loop in steady state.
@@ -14,9 +14,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-# llvm-mca's name of each core. LLVM 19 gives cortex-a76 the model of the A57; the Neoverse N1 is the A76's server form.
-CORES = {"a72": "cortex-a72", "a76": "neoverse-n1", "a53": "cortex-a53"}
-_ATTRIBUTES = "+dotprod,+fp16,+lse"
 _ITERATIONS = 64
 # Blocks that together are less than this part of all instructions are not modelled.
 _REST = 0.001
@@ -25,8 +22,23 @@ Blocks = dict[tuple[str, str], int]
 
 
 @dataclasses.dataclass(frozen=True)
+class Machine:
+    """What executes a program and what reads its code; ``cores``: llvm-mca's name of each core."""
+
+    emulator: str
+    triple: str
+    attributes: str
+    cores: dict[str, str]
+
+
+# LLVM 19 gives cortex-a76 the model of the A57; the Neoverse N1 is the A76's server form.
+CORES = {"a72": "cortex-a72", "a76": "neoverse-n1", "a53": "cortex-a53"}
+A64 = Machine("qemu-aarch64", "aarch64-linux-gnu", "+dotprod,+fp16,+lse", CORES)
+
+
+@dataclasses.dataclass(frozen=True)
 class Cost:
-    """Instructions executed, and cycles by core (A72, A76, A53), of a program or of the functions that begin with ``symbol``."""
+    """Instructions executed, and cycles by core, of a program or of the functions that begin with ``symbol``."""
 
     symbol: str
     instructions: float
@@ -36,7 +48,8 @@ class Cost:
 class Instrument:
     """Counts and models; block costs are kept. ``folder`` holds the compiled plugin."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, machine: Machine = A64) -> None:
+        self._machine = machine
         self._plugin = folder / "count_blocks.so"
         source = Path(__file__).with_name("count_blocks.c")
         subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-fvisibility=hidden", str(source), "-o", str(self._plugin)], check=True)
@@ -46,7 +59,7 @@ class Instrument:
     def count(self, command: Sequence[str], cpu: str = "cortex-a72") -> Blocks:
         """Executions by (symbol, bytes) of the program's blocks."""
         with tempfile.NamedTemporaryFile(suffix=".tsv") as out:
-            qemu = ["qemu-aarch64", "-cpu", cpu, "-plugin", f"{self._plugin},out={out.name}"]
+            qemu = [self._machine.emulator, "-cpu", cpu, "-plugin", f"{self._plugin},out={out.name}"]
             subprocess.run([*qemu, *command], check=True, stdout=subprocess.DEVNULL)
             blocks: Blocks = collections.Counter()
             for line in Path(out.name).read_text().splitlines():
@@ -59,54 +72,61 @@ class Instrument:
         blocks = collections.Counter(self.count(many, cpu))
         blocks.subtract(self.count(few, cpu))
         executed = {key: n / times for key, n in blocks.items() if n >= times and key[1]}
-        total = sum(n * len(content) / 8 for (_, content), n in executed.items())
+        total = sum(n * _length(content) for (_, content), n in executed.items())
         wanted, covered = [], 0.0
-        for (symbol, content), n in sorted(executed.items(), key=lambda row: -row[1] * len(row[0][1])):
+        for (symbol, content), n in sorted(executed.items(), key=lambda row: -row[1] * _length(row[0][1])):
             if covered < (1 - _REST) * total:
                 wanted.append((symbol, content, n))
-                covered += n * len(content) / 8
+                covered += n * _length(content)
         self._model([content for _, content, _ in wanted])
-        costs: dict[str, list[float]] = collections.defaultdict(lambda: [0.0] * (1 + len(CORES)))
+        costs: dict[str, list[float]] = collections.defaultdict(lambda: [0.0] * (1 + len(self._machine.cores)))
         for symbol, content, n in wanted:
-            row = [len(content) / 8, *(self._cycles[content, core] for core in CORES)]
+            row = [_length(content), *(self._cycles[content, core] for core in self._machine.cores)]
             costs[symbol] = [a + n * b for a, b in zip(costs[symbol], row, strict=True)]
-        return [Cost(name, row[0], dict(zip(CORES, row[1:], strict=True))) for name, row in sorted(costs.items())]
+        return [Cost(name, row[0], dict(zip(self._machine.cores, row[1:], strict=True))) for name, row in sorted(costs.items())]
 
     def _model(self, contents: Sequence[str]) -> None:
-        new = [content for content in dict.fromkeys(contents) if (content, "a72") not in self._cycles]
+        first = next(iter(self._machine.cores))
+        new = [content for content in dict.fromkeys(contents) if (content, first) not in self._cycles]
         if not new:
             return
         regions = [(f"b{i}", self._disassemble(content)) for i, content in enumerate(new)]
         text = "".join(f"# LLVM-MCA-BEGIN {name}\n" + "\n".join(lines) + f"\n# LLVM-MCA-END {name}\n" for name, lines in regions)
-        for core, cpu in CORES.items():
-            options = [f"-mcpu={cpu}", f"-mattr={_ATTRIBUTES}", f"-iterations={_ITERATIONS}", "-skip-unsupported-instructions=any"]
-            found = _run(["llvm-mca-19", "-mtriple=aarch64-linux-gnu", *options], text)
+        for core, cpu in self._machine.cores.items():
+            options = [f"-mcpu={cpu}", f"-mattr={self._machine.attributes}", f"-iterations={_ITERATIONS}"]
+            found = _run(["llvm-mca-19", f"-mtriple={self._machine.triple}", *options, "-skip-unsupported-instructions=any"], text)
             totals = re.findall(r"Code Region - b(\d+)\n.*?Total Cycles:\s+(\d+)", found, re.DOTALL)
             cycles = {int(i): int(total) / _ITERATIONS for i, total in totals}
             for i, content in enumerate(new):
-                self._cycles[content, core] = cycles.get(i, len(content) / 16)
+                self._cycles[content, core] = cycles.get(i, _length(content) / 2)
 
     def _disassemble(self, content: str) -> list[str]:
         """Instructions that llvm-mca can read: what only the system does is left out."""
-        words = [content[i : i + 8] for i in range(0, len(content), 8)]
+        words = content.split()
         missing = [word for word in dict.fromkeys(words) if word not in self._text]
-        for word, line in zip(missing, _disassembly(missing), strict=True):
+        for word, line in zip(missing, _disassembly(missing, self._machine), strict=True):
             self._text[word] = line
-        lines = [self._text[word] for word in words]
+        # Conditions of Thumb's instructions are those of an IT before them, of which single ones know nothing.
+        lines = ["nop" if re.match("it[te]* ", self._text[word]) else self._text[word] for word in words]
         return [line for line in lines if line and not line.startswith(("svc", "mrs", "msr"))]
 
 
-def _disassembly(words: Sequence[str]) -> list[str]:
+def _length(content: str) -> int:
+    """Instructions of a block."""
+    return content.count(" ") + 1
+
+
+def _disassembly(words: Sequence[str], machine: Machine) -> list[str]:
     """A line for each word of machine code; empty where it is none."""
-    text = "".join(" ".join(f"0x{word[i : i + 2]}" for i in range(0, 8, 2)) + "\n" for word in words)
-    command = ["llvm-mc-19", "-disassemble", "-triple=aarch64", f"-mattr={_ATTRIBUTES}"]
+    text = "".join(" ".join(f"0x{word[i : i + 2]}" for i in range(0, len(word), 2)) + "\n" for word in words)
+    command = ["llvm-mc-19", "-disassemble", f"-triple={machine.triple}", f"-mattr={machine.attributes}"]
     lines = [line.strip().replace("\t", " ") for line in _run(command, text).splitlines()]
     lines = [line for line in lines if line and not line.startswith(".")]
     if len(lines) == len(words):
         return lines
     if len(words) == 1:
         return [""]
-    return [line for word in words for line in _disassembly([word])]
+    return [line for word in words for line in _disassembly([word], machine)]
 
 
 def _run(command: Sequence[str], text: str) -> str:

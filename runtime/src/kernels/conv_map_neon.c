@@ -39,6 +39,7 @@ typedef struct patch {
     size_t place;        /* from an output pixel to the next: bytes of bits, or 1 */
     const uint8_t *weights;
     int fits;            /* one pixel's mismatches of bytes do not overflow bytes */
+    size_t whole;        /* kernel rows of which that is so; at least one, if only a part of it */
     int32_t bits;
     uint16x8_t limit[4]; /* at least so many mismatches give 1 */
 } patch;
@@ -90,6 +91,7 @@ QD_NEON_TARGET static void prepare(const group *g, qd_band rows, qd_band columns
     t->walk.w_skip = t->w_row - across * m->pixel * per_byte;
     t->weights = g->weights + (rows.from * m->kernel_w + columns.from) * m->pixel * per_byte;
     t->bits = (int32_t)(inside * across * m->channels);
+    t->whole = t->walk.steps > 0 && t->walk.steps < QD_STEPS ? QD_STEPS / t->walk.steps : 1;
     t->fits = t->walk.stretches * t->walk.steps <= QD_STEPS;
     for (size_t i = 0; m->thresholds && i < 2 * g->sixteens; i++) {
         uint16_t limit[8];
@@ -114,7 +116,7 @@ QD_NEON_INLINE size_t count_copies(const size_t U, const size_t P, const qd_walk
 
 /* Sums of all pixels where bytes would overflow, in pieces that they hold. */
 __attribute__((noinline)) QD_NEON_TARGET static void count_pieces(const size_t U, const patch *t, const uint8_t *weights, uint16x8_t *wide) {
-    const size_t steps = t->walk.steps, whole = steps < QD_STEPS ? QD_STEPS / steps : 1; /* rows of a piece */
+    const size_t steps = t->walk.steps, whole = t->whole;
     QD_SMALL_LOOP for (size_t i = 0; i < 16; i++) wide[i] = vdupq_n_u16(0);
     for (size_t r = 0; r < t->walk.stretches; r += whole) {
         for (size_t k = 0; k < steps; k += QD_STEPS) {
@@ -160,7 +162,7 @@ QD_NEON_INLINE void count(const size_t U, const size_t P, const group *g, const 
 
 /* Sums of two pixels where bytes would overflow, in pieces that they hold. */
 QD_NEON_INLINE void count_pieces(const size_t U, const patch *t, const uint8_t *const *pixels, const uint8_t *weights, uint16x8_t *wide) {
-    const size_t steps = t->walk.steps, whole = steps < QD_STEPS ? QD_STEPS / steps : 1; /* rows of a piece */
+    const size_t steps = t->walk.steps, whole = t->whole;
     for (size_t i = 0; i < 2 * QD_VECTORS(U); i++) wide[i] = vdupq_n_u16(0);
     for (size_t r = 0; r < t->walk.stretches; r += whole) {
         for (size_t k = 0; k < steps; k += QD_STEPS) {
@@ -180,10 +182,10 @@ QD_NEON_INLINE void count_pieces(const size_t U, const patch *t, const uint8_t *
 
 /* sums[2 * pixel + half]: mismatches of P = 1 or 4 pixels with 16 channels, two pixels at a time. */
 QD_NEON_INLINE void count(const size_t U, const size_t P, const group *g, const patch *t, const uint8_t *weights, uint16x8_t *sums) {
-    const size_t V = QD_VECTORS(U);
+    const size_t V = QD_VECTORS(U), halves = U == 8 ? 2 : 1;
     for (size_t i = 0; i < 2 * P; i++) sums[i] = vdupq_n_u16(0);
     if (t->walk.stretches == 0) return;
-    _Pragma("GCC unroll 1") for (size_t h = 0; h < (U == 8 ? 2 : 1); h++) { /* once in the program */
+    _Pragma("GCC unroll 1") for (size_t h = 0; h < halves; h++) { /* once in the program */
         _Pragma("GCC unroll 1") for (size_t first = 0; first < P; first += 2) {
             const uint8_t *const *x = t->walk.x + first;
             uint16x8_t wide[8];

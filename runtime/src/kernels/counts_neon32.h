@@ -10,46 +10,51 @@
 
 /*
  * Four vectors of weights, the first two and the last two in q0 and q1, by two pixels in q2 and q3: eight counts of a step in turn in q8 to q11, one of
- * which is begun while that before is counted and the third before is added. Each load follows the last use of its register. x0, x1 and w are for the
- * step to come; after the last one that is the first one again. Eight bytes of a pixel are loaded twice, which takes no turn of what computes.
+ * which is begun while that before is counted and the third before is added. A load follows the last use of its register, between operations, and
+ * leaves its address alone: cores that keep their order do both at once then. x0, x1 and w are for the step to come; behind the last one they point to
+ * what may be read. Eight bytes of a pixel are loaded twice, which takes no turn of what computes.
  */
 #define XOR(t, w, x) "veor q" #t ", q" #w ", q" #x "\n"
 #define COUNT(t) "vcnt.8 q" #t ", q" #t "\n"
 #define ADD(a, t) "vadd.i8 %q[a" #a "], %q[a" #a "], q" #t "\n"
 #define ZERO(v) "vmov.i8 " v ", #0\n"
-#define WEIGHT(v, at) "vld1.8 {" v "}, [%[" #at "]]!\n"
-#define COPIES_8(low, high, x) "vldr " low ", [%[" #x "]]\n vld1.8 {" high "}, [%[" #x "]]!\n"
-#define COPIES_4(low, high, x) "vld1.32 {" low "[], " high "[]}, [%[" #x "]]!\n"
+#define LOAD(v, from, at) "vldr d" #v ", [%[" #from "], #" #at "]\n"
+#define COPY_8(low, high, x) LOAD(low, x, 0), LOAD(high, x, 0) "add %[" #x "], %[" #x "], #8\n"
+#define COPY_4(low, high, x) "vld1.32 {d" #low "[], d" #high "[]}, [%[" #x "]]!\n",
 #define CLEAR(a) ZERO("%q[a" #a "]")
 #define OUT(i) [a##i] "=&w"(acc[i])
-#define QD_COUNTS(name, COPIES)                                                                                                     \
-    QD_NEON_INLINE void name(const qd_walk *walk, const uint8_t *const *x, const uint8_t *weights, uint8x16_t *acc) {               \
-        const uint8_t *x0 = x[0], *x1 = x[1], *w = weights, *now;                                                                   \
-        size_t step = walk->steps - 1, stretch = walk->stretches;                                                                   \
-        __asm__(COPIES("d4", "d5", x0) COPIES("d6", "d7", x1) WEIGHT("d0, d1", w) WEIGHT("d2, d3", w)                                \
-                CLEAR(0) CLEAR(1) CLEAR(2) CLEAR(3) CLEAR(4) CLEAR(5) CLEAR(6) CLEAR(7) ZERO("q9") ZERO("q10") ZERO("q11")          \
-                "mov %[now], %[w]\n add %[w], %[w], #32\n cmp %[step], #0\n beq 3f\n"                                               \
-                "2: " XOR(8, 0, 2) "subs %[step], %[step], #1\n" COUNT(11) ADD(3, 9)                                                \
-                XOR(9, 1, 2) COUNT(8) ADD(6, 10)                                                                                    \
-                XOR(10, 0, 3) WEIGHT("d0, d1", now) COUNT(9) ADD(7, 11)                                                             \
-                XOR(11, 1, 3) WEIGHT("d2, d3", now) COUNT(10) ADD(0, 8)                                                             \
-                XOR(8, 0, 2) "mov %[now], %[w]\n" COUNT(11) ADD(1, 9)                                                               \
-                XOR(9, 1, 2) COPIES("d4", "d5", x0) COUNT(8) ADD(4, 10)                                                             \
-                XOR(10, 0, 3) WEIGHT("d0, d1", now) COUNT(9) ADD(5, 11)                                                             \
-                XOR(11, 1, 3) WEIGHT("d2, d3", now) COPIES("d6", "d7", x1) "add %[w], %[w], #64\n" COUNT(10) ADD(2, 8)              \
-                "bne 2b\n"                                                                                                          \
-                "3: subs %[stretch], %[stretch], #1\n bmi 5f\n beq 4f\n ldr %[step], [%[walk], #24]\n add %[x0], %[x0], %[step]\n"  \
-                "add %[x1], %[x1], %[step]\n ldr %[step], [%[walk], #28]\n add %[w], %[w], %[step]\n"                               \
-                "ldr %[step], [%[walk], #20]\n b 2b\n"                                                                              \
-                "4: ldr %[x0], [%[x]]\n ldr %[x1], [%[x], #4]\n mov %[w], %[weights]\n mov %[step], #1\n b 2b\n"                    \
-                "5: " COUNT(11) ADD(3, 9) ADD(6, 10) ADD(7, 11)                                                                     \
-                : OUT(0), OUT(1), OUT(2), OUT(3), OUT(4), OUT(5), OUT(6), OUT(7), [x0] "+&r"(x0), [x1] "+&r"(x1), [w] "+&r"(w),     \
-                  [now] "=&r"(now), [step] "+&r"(step), [stretch] "+&r"(stretch)                                                    \
-                : [walk] "r"(walk), [x] "r"(x), [weights] "r"(weights)                                                              \
-                : "q0", "q1", "q2", "q3", "q8", "q9", "q10", "q11", "cc", "memory");                                                \
+#define BOTH_OF(a, b) a b
+#define BOTH(...) BOTH_OF(__VA_ARGS__)
+#define STEP(...) STEP_OF(__VA_ARGS__)
+#define STEP_OF(X0, X1, X2, X3)                                                                                                   \
+    XOR(8, 0, 2) "subs %[step], %[step], #1\n" COUNT(11) ADD(3, 9)                                                                \
+    XOR(9, 1, 2) COUNT(8) ADD(6, 10)                                                                                              \
+    XOR(10, 0, 3) LOAD(0, now, 32) COUNT(9) LOAD(1, now, 40) ADD(7, 11)                                                           \
+    XOR(11, 1, 3) LOAD(2, now, 48) COUNT(10) LOAD(3, now, 56) ADD(0, 8) "mov %[now], %[w]\n"                                       \
+    XOR(8, 0, 2) COUNT(11) ADD(1, 9)                                                                                              \
+    XOR(9, 1, 2) X0 COUNT(8) X1 ADD(4, 10)                                                                                        \
+    XOR(10, 0, 3) LOAD(0, w, 0) COUNT(9) LOAD(1, w, 8) ADD(5, 11)                                                                 \
+    XOR(11, 1, 3) LOAD(2, w, 16) COUNT(10) LOAD(3, w, 24) ADD(2, 8) X2 X3 "add %[w], %[w], #64\n"
+#define QD_COUNTS(name, COPY)                                                                                                     \
+    QD_NEON_INLINE void name(const qd_walk *walk, const uint8_t *const *x, const uint8_t *weights, uint8x16_t *acc) {             \
+        const uint8_t *x0 = x[0], *x1 = x[1], *now = weights, *w = weights + 64;                                                  \
+        size_t step = walk->steps - 1, stretch = walk->stretches;                                                                 \
+        __asm__(BOTH(COPY(4, 5, x0)) BOTH(COPY(6, 7, x1)) LOAD(0, now, 0) LOAD(1, now, 8) LOAD(2, now, 16) LOAD(3, now, 24)       \
+                CLEAR(0) CLEAR(1) CLEAR(2) CLEAR(3) CLEAR(4) CLEAR(5) CLEAR(6) CLEAR(7) ZERO("q9") ZERO("q10") ZERO("q11")        \
+                "cmp %[step], #0\n beq 3f\n"                                                                                      \
+                "2: " STEP(COPY(4, 5, x0), COPY(6, 7, x1)) "bne 2b\n"                                                             \
+                "3: subs %[stretch], %[stretch], #1\n bmi 5f\n beq 4f\n ldr %[step], [%[walk], #24]\n"                            \
+                "add %[x0], %[x0], %[step]\n add %[x1], %[x1], %[step]\n ldr %[step], [%[walk], #28]\n"                           \
+                "add %[w], %[w], %[step]\n ldr %[step], [%[walk], #20]\n b 2b\n"                                                  \
+                "4: ldr %[x0], [%[x]]\n ldr %[x1], [%[x], #4]\n mov %[w], %[now]\n mov %[step], #1\n b 2b\n"                      \
+                "5: " COUNT(11) ADD(3, 9) ADD(6, 10) ADD(7, 11)                                                                   \
+                : OUT(0), OUT(1), OUT(2), OUT(3), OUT(4), OUT(5), OUT(6), OUT(7), [x0] "+&r"(x0), [x1] "+&r"(x1), [w] "+&r"(w),   \
+                  [now] "+&r"(now), [step] "+&r"(step), [stretch] "+&r"(stretch)                                                  \
+                : [walk] "r"(walk), [x] "r"(x)                                                                                   \
+                : "q0", "q1", "q2", "q3", "q8", "q9", "q10", "q11", "cc", "memory");                                              \
     }
-QD_COUNTS(qd_count_8_bytes_2, COPIES_8)
-QD_COUNTS(qd_count_words_2, COPIES_4)
+QD_COUNTS(qd_count_8_bytes_2, COPY_8)
+QD_COUNTS(qd_count_words_2, COPY_4)
 
 QD_NEON_INLINE uint8x16_t qd_halves(const uint8_t *x) { return vreinterpretq_u8_u16(vld1q_dup_u16((const uint16_t *)(const void *)x)); }
 
