@@ -232,6 +232,7 @@ def verify(
         proof=None if manifest is None else manifest["proof"],
         departures=[dataclasses.asdict(each) for each in trained.lowered.departures],
         ties=generated.ties,
+        classes=packed.classes,
         layers=layers,
         progress=progress,
     )
@@ -260,9 +261,9 @@ def run(name: str, images: Any, *, target: str | None = None, runner: str | None
     """
     from qnn_deploy.evaluate import subjects
 
-    predict, shape, dtype = subjects.predictor(name, target=target, runner=runner, kernels=kernels)
-    subjects.check_input(images, shape, dtype, "the input")
-    return predict(images)
+    subject = subjects.predictor(name, target=target, runner=runner, kernels=kernels)
+    subjects.check_input(images, subject.shape, subject.dtype, "the input")
+    return subject.predict(images)
 
 
 def bench(

@@ -60,13 +60,17 @@ TRAPS: dict[str, tuple[str, ...]] = {
         "tests/passes/test_normalise_conv.py::test_scales_and_biases_go_behind",
     ),
     "LCE 1: zero padding is wrong where the filter is larger than the map": ("tests/test_traps.py::test_a_filter_larger_than_the_map",),
-    "LCE 2: a ternary activation is compiled as a sign": ("tests/test_traps.py::test_larqs_ternary_activation_is_no_sign",),
+    "LCE 2: a ternary activation is compiled as a sign": (
+        "tests/test_traps.py::test_larqs_ternary_activation_is_no_sign",
+        "tests/emit/test_lce_tflite.py::test_what_the_engine_has_not_is_refused_by_name",
+    ),
     "LCE 3: thresholds computed in float are off by one": (
         "tests/passes/test_scan.py::test_the_textbook_formula_would_be_wrong",
         "tests/test_traps.py::test_thresholds_of_wide_layers",
     ),
     "LCE 4: a constant over the map is fused as one over the channels": ("tests/passes/test_normalise_elementwise.py::test_refused",),
     "LCE 5: a file is written that the runtime refuses": (
+        "tests/test_traps.py::test_grouped_convolutions_run_where_they_are_built",
         "tests/plan/test_lowering.py::test_elementwise_steps_of_a_flattened_map_keep_its_shape",
         "tests/test_random_graphs.py::test_no_pass_changes_a_bit",
     ),
@@ -101,6 +105,25 @@ def _in_c(text: str, constants: dict[str, np.ndarray], x: np.ndarray) -> np.ndar
         found = predict_qdm(runner, program, packed, kernels)(x)
         assert found.tobytes() == expected.tobytes(), kernels
     return expected
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(64, 2), (32, 2), (12, 3), (8, 8)])
+def test_grouped_convolutions_run_where_they_are_built(channels: int, groups: int) -> None:
+    """Groups of 32 channels, which the engine converts and then refuses to run, of 16, of less than a byte, and of one."""
+    rng = np.random.default_rng(channels)
+    conv = "Conv<kernel_shape = [3, 3], strides = [1, 1], pads = [1, 1, 1, 1], dilations = [1, 1], group = {}>"
+    text = f"""net (uint8[N, 3, 5, 5] x) => (float[N, 4, 5, 5] y) {{
+        z = qnn_deploy.SubtractZero<to = 1>(x, zero)
+        a = {conv.format(1)}(z, first)
+        s = qnn_deploy.Sign<to = 1>(a)
+        g = {conv.format(groups)}(s, grouped)
+        t = qnn_deploy.Sign<to = 1>(g)
+        y = {conv.format(1)}(t, last)
+    }}"""
+    shapes = {"first": (channels, 3, 3, 3), "grouped": (channels, channels // groups, 3, 3), "last": (4, channels, 3, 3)}
+    constants = {name: rng.choice([-1, 1], shape).astype(np.float32) for name, shape in shapes.items()}
+    logits = _in_c(text, {"zero": np.full(3, 128, np.int16), **constants}, rng.integers(0, 256, (8, 3, 5, 5), dtype=np.uint8))
+    assert len(np.unique(logits)) > 4
 
 
 @pytest.mark.parametrize(("height", "width", "kernel"), [(1, 1, 3), (2, 2, 3), (2, 8, 3), (1, 5, 5), (4, 4, 5)])

@@ -26,16 +26,18 @@ def command(name: str, source: str, out: str | None, target: str | None, runner:
     """Run one input (or a batch) through X: a trained model, a build directory or a .qdm."""
     import numpy as np
 
-    from qnn_deploy import api
+    from qnn_deploy.evaluate import subjects
     from qnn_deploy.evaluate.parity import top1
 
     images = read_input(Path(source))
-    logits = api.run(name, images, target=target, runner=runner, kernels=kernels)
+    subject = subjects.predictor(name, target=target, runner=runner, kernels=kernels)
+    subjects.check_input(images, subject.shape, subject.dtype, "the input")
+    logits = subject.predict(images)
     if out is not None:
         stream = io.BytesIO()
         np.save(stream, logits)
         write_whole(Path(out), stream.getvalue())
-    classes = top1(logits)
+    classes = top1(logits, subject.classes)
     if as_json:
         show_json({"schema_version": 1, "logits": logits.tolist(), "top1": classes.tolist()})
         return

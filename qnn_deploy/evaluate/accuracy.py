@@ -19,11 +19,11 @@ def evaluate(
     Raises:
         UserError: QD0203 where there is no data or no labels, QD0104 where its images do not fit.
     """
-    predict, shape, dtype = predictor(name, target=target, runner=runner, kernels=kernels)
-    loaded = load_data(data, shape, dtype, limit)
+    subject = predictor(name, target=target, runner=runner, kernels=kernels)
+    loaded = load_data(data, subject.shape, subject.dtype, limit)
     if loaded is None:
-        raise UserError("QD0203", f"no data for images of {list(shape)}", help="name it with --data")
-    correct = count_correct(predict(loaded.images), loaded.labels)
+        raise UserError("QD0203", f"no data for images of {list(subject.shape)}", help="name it with --data")
+    correct = count_correct(subject.predict(loaded.images), loaded.labels, subject.classes)
     if correct is None:
         raise UserError("QD0203", f"{loaded.name} has no labels for what the model gives", help="`verify` and `run` need none")
     count = len(loaded.images)

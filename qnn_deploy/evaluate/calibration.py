@@ -15,6 +15,7 @@ from qnn_deploy.evaluate.subjects import check_input, input_of
 from qnn_deploy.ir.levels import attributes_of, op_of
 from qnn_deploy.ops._base import Array, Attributes
 from qnn_deploy.ops._window import correlate
+from qnn_deploy.ops.conv_transpose import spread
 from qnn_deploy.passes.quantise_activations import ACTIVATIONS, Calibration, Observe, Observed
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _SAMPLE = 4096
 # The references of these refuse what is no integer.
 _REDUCTIONS: Mapping[str, Callable[[Sequence[Array], Attributes], Array]] = {
     "Conv": lambda inputs, attributes: correlate(inputs[0], inputs[1], attributes, "float32"),
+    "ConvTranspose": lambda inputs, attributes: spread(inputs[0], inputs[1], attributes, "float32"),
     "Gemm": lambda inputs, attributes: inputs[0] @ inputs[1].T,
     "SumPool": lambda inputs, attributes: np.asarray(inputs[0].sum(axis=(2, 3))),
 }

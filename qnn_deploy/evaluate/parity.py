@@ -73,16 +73,21 @@ def differing_bits(a: Logits, b: Logits) -> int:
     return int(np.bitwise_count(np.ascontiguousarray(a).view(np.uint32) ^ np.ascontiguousarray(b).view(np.uint32)).sum())
 
 
-def top1(logits: Logits) -> NDArray[np.int64]:
-    """The class of each image, of maps of each pixel: that of the largest logit, of equal ones the lowest. A single number is the class
-    itself, as an argmax at the end of a network gives it.
+def top1(logits: Logits, classes: bool) -> NDArray[np.int64]:
+    """The class of each image, of maps of each pixel: that of the largest logit, of equal ones the lowest. With ``classes`` the numbers
+    are classes themselves, of a network that ends in an argmax.
     """
-    return logits[:, 0].astype(np.int64) if logits.shape[1] == 1 else logits.argmax(axis=1)
+    return logits[:, 0].astype(np.int64) if classes else logits.argmax(axis=1)
 
 
-def count_correct(logits: Logits, labels: NDArray[np.int64]) -> int | None:
-    """Top-1 hits, a tie goes to the lowest class; None where the labels are not known. Of maps each pixel counts, if it has a label."""
-    top = top1(logits)
+def count_correct(logits: Logits, labels: NDArray[np.int64], classes: bool = False) -> int | None:
+    """Top-1 hits, a tie goes to the lowest class. Of maps each pixel counts, if it has a label.
+
+    None where the labels are not known, and for a single logit, which is no choice between classes.
+    """
+    if logits.shape[1] == 1 and not classes:
+        return None
+    top = top1(logits, classes)
     if top.shape != labels.shape or (len(labels) and labels.min() < 0):
         return None
     return int((top == labels).sum())
@@ -102,13 +107,15 @@ def compare(
     *,
     proof: Mapping[str, Any] | None,
     ties: int,
+    classes: bool = False,
     layers: bool = False,
     departures: Sequence[Mapping[str, Any]] = (),
     progress: Callable[[str], None] = lambda stage: None,
 ) -> VerifyReport:
     """Run every backend on ``data`` and on the ``generated`` inputs and compare its logits with the oracle's.
 
-    With ``departures``, compare them with those of the backend before it that ran on the most images, and those with the oracle's.
+    With ``classes`` they give classes, not logits. With ``departures``, compare them with those of the backend before it that ran on the
+    most images, and those with the oracle's.
     A backend that lacks its kernels or its runner becomes a row with ``not_run``.
     """
     sets = [] if data is None else [data]
@@ -143,13 +150,13 @@ def compare(
                     agreed[index] = np.concatenate([agreed[index], logits[len(agreed[index]) :]])
                 expected = agreed[index][: len(images)]
             bits = differing_bits(logits, expected)
-            counts = {"images": len(images), "differing_bits": bits, "correct": count_correct(logits, labels) if part is data else None}
-            rows.append({**head, "inputs": part.name, **counts})
+            correct = count_correct(logits, labels, classes) if part is data else None
+            rows.append({**head, "inputs": part.name, "images": len(images), "differing_bits": bits, "correct": correct})
             if layers and not counted and backend.layers is not None:
                 table += backend.layers(images[:1])
                 counted = True
             if bits and logits.shape == expected.shape and not departures:
-                changed += [{**head, **change} for change in _changes(logits, expected)] if part is data else []
+                changed += [{**head, **change} for change in _changes(logits, expected, classes)] if part is data else []
                 if not explained and backend.diagnose is not None:
                     first = int(
                         np.flatnonzero((logits.view(np.uint32) != expected.view(np.uint32)).reshape(len(logits), -1).any(axis=1))[0]
@@ -164,7 +171,7 @@ def compare(
     departed: dict[str, Any] = {}
     if departures:
         pairs = [(part, ours, theirs[: len(ours)]) for part, ours, theirs in zip(sets, agreed, truth, strict=True)]
-        changed = [{"inputs": part.name, **change} for part, ours, theirs in pairs for change in _changes(ours, theirs)]
+        changed = [{"inputs": part.name, **change} for part, ours, theirs in pairs for change in _changes(ours, theirs, classes)]
         departed = {
             "compared": sum(len(ours) for _, ours, _ in pairs),
             "equal_images": sum(
@@ -174,7 +181,7 @@ def compare(
         }
     trained = {
         "images": 0 if data is None else len(data.images),
-        "correct": None if data is None else count_correct(truth[0], data.labels),
+        "correct": None if data is None else count_correct(truth[0], data.labels, classes),
         "changed": changed if departures else changed[:_MAX_CHANGED],
         "changed_total": len(changed),
         **departed,
@@ -186,9 +193,9 @@ def _not_run(reason: str) -> dict[str, Any]:
     return {"inputs": None, "images": 0, "differing_bits": None, "correct": None, "not_run": reason}
 
 
-def _changes(logits: Logits, expected: Logits) -> list[dict[str, Any]]:
+def _changes(logits: Logits, expected: Logits, classes: bool) -> list[dict[str, Any]]:
     """Images whose top-1 class differs, of maps at the first pixel where it does, with the trained model's margin."""
-    scores, ours, theirs = np.moveaxis(expected, 1, -1), top1(logits), top1(expected)
+    scores, ours, theirs = np.moveaxis(expected, 1, -1), top1(logits, classes), top1(expected, classes)
     places = np.argwhere(ours != theirs)
     first = places[np.unique(places[:, 0], return_index=True)[1]]
     return [

@@ -17,7 +17,7 @@ from qnn_deploy.errors import QnnDeployError, ToolchainError, UserError, as_dama
 from qnn_deploy.evaluate.backends import Backend, Predict, as_float, predict_onnx, predict_qdm
 from qnn_deploy.evaluate.reference import in_shape
 from qnn_deploy.ir.levels import spec_of
-from qnn_deploy.ir.program import NUMPY_DTYPE, Program
+from qnn_deploy.ir.program import NUMPY_DTYPE, Opcode, Program
 from qnn_deploy.targets import Target, find_target
 from qnn_deploy.toolchain.compiler import build_program
 from qnn_deploy.toolchain.runner import Runner, find_runner
@@ -57,6 +57,25 @@ class Packed:
         """Input shape [C, H, W] and dtype."""
         buffer = self.program.buffers[self.program.input]
         return (buffer.channels, buffer.height, buffer.width), np.dtype(NUMPY_DTYPE[buffer.dtype]).name
+
+    @property
+    def classes(self) -> bool:
+        """True where it gives classes instead of logits."""
+        return self.program.ops[-1].opcode == Opcode.ARG_MAX
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """Anything that can be evaluated: a function of images [N, *shape] of ``dtype``.
+
+    Attributes:
+        classes: it gives classes, as a network does that ends in an argmax, not logits.
+    """
+
+    predict: Predict
+    shape: tuple[int, int, int]
+    dtype: str
+    classes: bool
 
 
 def read_bytes(path: Path) -> bytes:
@@ -180,18 +199,18 @@ def default_target(packed: Packed, target: str | None, runner: str | None) -> Ta
     return fits[0] if fits else find_target("host")
 
 
-def predictor(name: str, *, target: str | None, runner: str | None, kernels: str) -> tuple[Predict, tuple[int, int, int], str]:
-    """(function, input shape [C, H, W], input dtype) of anything that can be evaluated."""
+def predictor(name: str, *, target: str | None, runner: str | None, kernels: str) -> Predictor:
+    """What the command line's ``name`` computes: a trained model, a build or a ``.qdm``."""
     if is_packed(name):
         packed = open_packed(name)
         row = default_target(packed, target, runner)
         found = find_runner(runner, row)
-        return predict_qdm(found, executable_of(packed, row), packed.content, kernels), *packed.input
+        return Predictor(predict_qdm(found, executable_of(packed, row), packed.content, kernels), *packed.input, packed.classes)
     from qnn_deploy.frontend import load_model
 
     loaded = load_model(name)
-    shape, dtype = input_of(loaded)
-    return oracle_of(loaded), shape, dtype
+    result = loaded.model.graph.outputs[0].dtype
+    return Predictor(oracle_of(loaded), *input_of(loaded), classes=result is not None and result.is_integer())
 
 
 def input_of(loaded: LoadedModel) -> tuple[tuple[int, int, int], str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from qnn_deploy.ops._base import DOMAIN, Array, Attributes, Cost, OpDef, Spec, checked_cast, onnx_dtype, require
-from qnn_deploy.ops._window import check_window, convolve
+from qnn_deploy.ops._window import check_window, correlate, exact_dtype
 
 
 def infer(inputs: Sequence[Spec], attributes: Attributes) -> Spec:
@@ -29,6 +29,11 @@ def infer(inputs: Sequence[Spec], attributes: Attributes) -> Spec:
 def reference(inputs: Sequence[Array], attributes: Attributes) -> Array:
     """The convolution, by the kernel turned round, of the map with zeros between its pixels."""
     x, w = inputs
+    return checked_cast(spread(x, w, attributes, exact_dtype(x, w)), onnx_dtype(attributes["to"]))
+
+
+def spread(x: Array, w: Array, attributes: Attributes, dtype: str) -> Array:
+    """`reference` in floats of ``dtype``, of any values, with sums in no order to rely on."""
     (stride_h, stride_w), more, (top, left, bottom, right) = attributes["strides"], attributes["output_padding"], attributes["pads"]
     batch, channels, height, width = x.shape
     sparse = np.zeros((batch, channels, (height - 1) * stride_h + 1, (width - 1) * stride_w + 1), x.dtype)
@@ -40,9 +45,8 @@ def reference(inputs: Sequence[Array], attributes: Attributes) -> Array:
         "pads": (*reach, reach[0] + more[0], reach[1] + more[1]),
         "group": attributes["group"],
     }
-    sums = convolve(sparse, w[:, :, ::-1, ::-1], window)
-    sums = sums[:, :, top : sums.shape[2] - bottom, left : sums.shape[3] - right]
-    return checked_cast(np.ascontiguousarray(sums), onnx_dtype(attributes["to"]))
+    sums = correlate(sparse, w[:, :, ::-1, ::-1], window, dtype)
+    return np.ascontiguousarray(sums[:, :, top : sums.shape[2] - bottom, left : sums.shape[3] - right])
 
 
 def cost(inputs: Sequence[Spec], attributes: Attributes) -> Cost:

@@ -28,24 +28,35 @@ class NormaliseElementwise(ImportPass):
 
     2. x + c -> Bias(c); x - c -> Bias(-c); c - x -> Scale(-1), Bias(c).
     3. x - y -> Add(x, Scale(y, -1)): changing a sign is exact.
-    4. Concat's axis is counted from the front.
+    4. Concat's axis is counted from the front; other axes than that of the channels, and shapes that differ elsewhere, are refused.
     """
 
     def rewrite(self, model: ir.Model) -> bool:
         for node in list(model.graph):
             if len(node.outputs) != 1 or is_refused(node):
                 continue
-            if is_op(node, "Concat"):
-                rank = len(shape_of(node.outputs[0]) or ())
-                if attribute(node, "axis") < 0 and rank:
-                    replace_node(
-                        node, "Concat", [value for value in node.inputs if value is not None], {"axis": attribute(node, "axis") + rank}
-                    )
+            if is_op(node, "Concat") and node.outputs[0].dtype == ir.DataType.FLOAT:
+                self._concat(node)
             elif is_op(node, "Neg"):
                 self._scale(model.graph, node, node.inputs[0], _MINUS_ONE)
             elif is_op(node, "Mul", "Div", "Add", "Sub") and node.outputs[0].dtype == ir.DataType.FLOAT:
                 self._arithmetic(model.graph, node)
         return True
+
+    def _concat(self, node: ir.Node) -> None:
+        values, axis = [value for value in node.inputs if value is not None], attribute(node, "axis")
+        shapes = [shape_of(value) for value in values]
+        if any(shape is None for shape in shapes) or all(constant(value) is not None for value in values):
+            return
+        axis += len(shapes[0] or ()) if axis < 0 else 0
+        if axis != 1:
+            help = "concatenate channels, torch.cat(tensors, dim=1)"
+            self.fail(refuse(node, "QD0301", f"Concat along axis {axis}, which is not that of the channels", help))
+        elif len({shape[:1] + shape[2:] for shape in shapes if shape is not None}) > 1:
+            unlike = ", ".join(str(list(shape or ())) for shape in shapes)
+            self.fail(refuse(node, "QD0301", f"Concat of tensors of unlike shapes, {unlike}"))
+        elif attribute(node, "axis") < 0:
+            replace_node(node, "Concat", values, {"axis": axis})
 
     def _arithmetic(self, graph: ir.Graph, node: ir.Node) -> None:
         x, y = node.inputs

@@ -35,8 +35,12 @@ def _split(node: ir.Node, inputs: list[Any]) -> Moved:
 def _resize(node: ir.Node, inputs: list[Any]) -> Moved:
     x: Array = inputs[0]
     shape = shape_of(node.outputs[0])
-    if attribute(node, "mode") != "nearest" or shape is None or any(after % before for before, after in zip(x.shape, shape, strict=True)):
-        raise NotImplementedError("only nearest neighbours, by whole factors, move values")
+    sampling = attribute(node, "coordinate_transformation_mode", "half_pixel"), attribute(node, "nearest_mode", "round_prefer_floor")
+    repeats = sampling in (("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"), ("half_pixel", "round_prefer_ceil"))
+    if attribute(node, "mode", "nearest") != "nearest" or not repeats or shape is None:
+        raise NotImplementedError("only nearest neighbours move values")
+    if any(after % before for before, after in zip(x.shape, shape, strict=True)):
+        raise NotImplementedError("not by whole factors")
     for axis, (before, after) in enumerate(zip(x.shape, shape, strict=True)):
         x = np.repeat(x, after // before, axis)
     return x

@@ -73,7 +73,7 @@ class NormalisePool(ImportPass):
             if node.op_type == "AveragePool" and len(before) == 4 and self._windows(graph, node, before):
                 return
             if node.op_type in _MEANS:
-                self.fail(refuse(node, "QD0307", f"{node.op_type} averages floats", _MEAN_HELP))
+                self.fail(refuse(node, "QD0307", f"{node.op_type} {_unlike(node) or 'averages floats'}", _MEAN_HELP))
             else:
                 self.fail(refuse(node, "QD0301", f"{node.op_type} over other axes than height and width"))
             return
@@ -101,8 +101,7 @@ class NormalisePool(ImportPass):
         """A mean over windows of 2^k elements as a depthwise convolution by ones and a Scale; False where it is none."""
         kernel, pads = tuple(attribute(node, "kernel_shape")), tuple(attribute(node, "pads", (0, 0, 0, 0)))
         count = math.prod(kernel)
-        explicit = attribute(node, "auto_pad", "NOTSET") == "NOTSET" and not attribute(node, "ceil_mode", 0)
-        if not explicit or not power_of_two(count) or (any(pads) and not attribute(node, "count_include_pad", 0)):
+        if _unlike(node) or not power_of_two(count):
             return False
         name, x = node.outputs[0].name, node.inputs[0]
         ones = add_initializer(graph, f"{name}_ones", np.ones((shape[1], 1, *kernel), np.float32))
@@ -127,6 +126,21 @@ _MEAN_HELP = (
     "quantise first, then sum the integers: qnn_deploy.nn.layers.GlobalSumPool2d (x.sum((2, 3))), or SumPool2d "
     "for windows; the next layer absorbs the division"
 )
+
+
+def _unlike(node: ir.Node) -> str:
+    """Which attribute of an average pool has it divide, or step, in another way than sums over equal windows; nothing where none does."""
+    if node.op_type != "AveragePool":
+        return ""
+    if any(each != 1 for each in attribute(node, "dilations", (1, 1))):
+        return "with dilation has no kernel"
+    if attribute(node, "auto_pad", "NOTSET") != "NOTSET":
+        return "pads as its input's size asks for (auto_pad)"
+    if attribute(node, "ceil_mode", 0):
+        return "divides its last windows by less than the others (ceil_mode=True)"
+    if any(attribute(node, "pads", (0, 0, 0, 0))) and not attribute(node, "count_include_pad", 0):
+        return "divides windows at the border by less than the others (count_include_pad=False)"
+    return ""
 
 
 def _covers_map(node: ir.Node, shape: tuple[int, ...]) -> bool:

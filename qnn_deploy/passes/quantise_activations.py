@@ -24,7 +24,7 @@ from qnn_deploy.passes.ranges import Ranges, analyse, weights_of
 from qnn_deploy.plan.planes import most_terms
 
 ACTIVATIONS = {"int8": 127, "int16": 32767}
-REDUCTIONS = ("Conv", "Gemm", "SumPool")
+REDUCTIONS = ("Conv", "ConvTranspose", "Gemm", "SumPool")
 # What gives the integers that it reads, in their type.
 _PASS_ON = ("MaxPool", "Flatten", "Pad", "Concat", "Rearrange", "Squeeze", "Unsqueeze")
 _EXACT_IN_FLOAT = 2**24

@@ -9,7 +9,11 @@ import pytest
 
 from qnn_deploy import api
 from qnn_deploy.errors import UserError
-from qnn_deploy.evaluate.calibration import calibration_images, observer
+from qnn_deploy.evaluate.calibration import _run, calibration_images, observer
+from qnn_deploy.evaluate.reference import run
+from qnn_deploy.passes.departures import departures_of
+from qnn_deploy.passes.pipeline import EXACT
+from qnn_deploy.passes.quantise_activations import Calibration, calibrate_with
 from tests.passes._text import l1
 
 SHAPE = (1, 2, 2)
@@ -59,3 +63,34 @@ def test_what_is_observed() -> None:
     found = observer(images)(model, ["s", "y"])
     assert found["s"].largest == np.float32(0.1) * 100
     assert found["y"].largest == pytest.approx(15) and found["y"].some.shape == (60,)
+
+
+MAPS = {
+    "transposed": "ConvTranspose<strides = [2, 2], pads = [1, 1, 0, 0], output_padding = [0, 1], group = 1, to = 1>(s, w)",
+    "mean of windows": "Conv<kernel_shape = [2, 2], strides = [2, 2], pads = [0, 0, 0, 0], dilations = [1, 1], group = 2>(s, ones)",
+}
+
+
+@pytest.mark.parametrize("kind", MAPS)
+@pytest.mark.parametrize(("activations", "error"), [("int16", 2e-3), ("int8", 0.5)])
+def test_layers_over_maps_of_floats_get_integers(kind: str, activations: str, error: float) -> None:
+    """A transposed convolution was refused with the advice to calibrate, which did nothing to it."""
+    rng = np.random.default_rng(0)
+    domain = "qnn_deploy." if kind == "transposed" else ""
+    text = f"""net (uint8[N, 2, 4, 4] x) => (float[N, c, h, w] y) {{
+        z = qnn_deploy.SubtractZero<to = 1>(x, zero)
+        s = qnn_deploy.Bias(z, tenth)
+        y = {domain}{MAPS[kind]}
+    }}"""
+    constants = {"zero": np.int16([100, 0]), "tenth": np.float32([0.1]), "w": rng.integers(-1, 2, (3, 2, 3, 3)).astype(np.float32)}
+    constants["ones"] = np.ones((2, 1, 2, 2), np.float32)
+    model = l1(text, {name: array for name, array in constants.items() if f", {name})" in text})
+    images = rng.integers(0, 256, (20, 2, 4, 4), dtype=np.uint8)
+    wanted = _run(model.graph, images, {"y"})["y"]
+    calibrate_with(model, Calibration(activations, observer(images)))
+    for make, _ in EXACT:
+        make()(model)
+    assert [node.op_type for node in model.graph].count("Quantize") == 1
+    assert [departure.layer for departure in departures_of(model.graph)] == ["y"]
+    found = run(model, images)
+    assert found.shape == wanted.shape and 0 < np.abs(found - wanted).max() < error * np.abs(wanted).max()

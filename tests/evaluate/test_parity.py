@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qnn_deploy.data import Dataset
 from qnn_deploy.errors import QnnDeployError
 from qnn_deploy.evaluate.backends import Backend, KernelsMissingError, as_float
-from qnn_deploy.evaluate.parity import compare, count_correct, differing_bits
+from qnn_deploy.evaluate.parity import compare, count_correct, differing_bits, top1
 
 LABELS = np.array([0, 1, 2, 3])
 IMAGES = np.arange(4 * 1 * 2 * 2, dtype=np.uint8).reshape(4, 1, 2, 2)
@@ -110,16 +110,29 @@ def test_ties_go_to_the_lowest_class() -> None:
 
 def test_of_a_network_that_gives_classes_they_count_themselves() -> None:
     classes = np.array([[3.0], [0.0], [7.0]], np.float32)
-    assert count_correct(classes, np.array([3, 1, 7])) == 2
-    assert count_correct(classes.reshape(1, 1, 3), np.array([[3, 0, 0]])) == 2
+    assert count_correct(classes, np.array([3, 1, 7]), True) == 2
+    assert count_correct(classes.reshape(1, 1, 3), np.array([[3, 0, 0]]), True) == 2
 
     def truth(images: np.ndarray) -> np.ndarray:
         return oracle(images).argmax(1, keepdims=True).astype(np.float32)
 
-    report = compare(truth, [backend(lambda images: truth(images) + 1)], DATA, IMAGES[:2], proof=PROOF, ties=0)
+    report = compare(truth, [backend(lambda images: truth(images) + 1)], DATA, IMAGES[:2], proof=PROOF, ties=0, classes=True)
     assert report.trained["correct"] == 4 and report.rows[0]["correct"] == 0
     first = report.trained["changed"][0]
     assert (first["trained"], first["artefact_class"], first["margin"]) == (0, 1, 0.0)
+
+
+def test_a_single_logit_is_no_class() -> None:
+    """A network of one output was counted as if that number were its class."""
+    logits = np.array([[3.0], [0.0]], np.float32)
+    assert top1(logits, classes=False).tolist() == [0, 0]
+    assert count_correct(logits, np.array([3, 0])) is None
+
+    def truth(images: np.ndarray) -> np.ndarray:
+        return images[:, :1, 0, 0].astype(np.float32)
+
+    one = compare(truth, [backend(lambda images: truth(images) + 1)], DATA, IMAGES[:2], proof=PROOF, ties=0)
+    assert not one.ok and one.trained["correct"] is None and one.rows[0]["correct"] is None and not one.trained["changed"]
 
 
 @given(st.integers(-(2**24), 2**24))

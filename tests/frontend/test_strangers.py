@@ -35,10 +35,12 @@ def export_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frontend, "load_model", copied)
 
 
-def _report(style: type, folder: Path, input_spec: str = _strangers.INPUT, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _report(
+    style: type, folder: Path, input_spec: str = _strangers.INPUT, layers: bool = False, **options: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     spec = f"{style.__module__}:make_{style.__name__}"
     manifest = api.build(spec, ("host",), ("qdm", "onnx"), folder / "out", input_spec=input_spec, **options)
-    report = api.verify(folder / "out", runners=("host",), data=options.get("calibrate"))
+    report = api.verify(folder / "out", runners=("host",), data=options.get("calibrate"), layers=layers)
     ran = {(row["artefact"], row["kernels"]) for row in report.rows if not row.get("not_run")}
     assert {("exact graph", "-"), ("model.onnx", "-"), ("model.qdm", "ref"), ("model.qdm", "auto")} <= ran | {("model.qdm", "auto")}
     assert report.ok, [row for row in report.rows if row["differing_bits"]]
@@ -86,8 +88,11 @@ def test_departing(style: type, tmp_path: Path) -> None:
 @pytest.mark.parametrize("style", _float_strangers.ISLANDS, ids=lambda style: style.__name__)
 def test_float_islands(style: type, tmp_path: Path) -> None:
     """A float layer among binary ones is named, in one order of summation on every backend; the rest has torch's bits."""
-    manifest, report = _report(style, tmp_path)
+    manifest, report = _report(style, tmp_path, layers=True)
     layers = _float_strangers.ISLANDS[style]
+    counted = [row for row in report["layers"] if row["layer"] in manifest["islands"]]
+    assert {row["layer"] for row in counted} == set(manifest["islands"]) and all(row["elements"] for row in counted)
+    assert {row["differing"] for row in report["layers"]} == {0}
     assert [name.split(".")[-1] for name in manifest["islands"]] == layers
     assert "islands     " + ", ".join(manifest["islands"]) in (tmp_path / "out" / "report.txt").read_text()
     assert len(report["departures"]) == len({each["layer"] for each in report["departures"]}) >= len(layers)
