@@ -48,6 +48,28 @@ void qd_for_parts(const qd_job *job, size_t parts, void (*work)(void *context, s
     else job->options->parallel(job->options->pool, parts, work, context);
 }
 
+typedef struct row_parts {
+    const qd_job *job;
+    qd_rows_fn *rows;
+    size_t parts;
+} row_parts;
+
+static void run_rows(void *context, size_t part) {
+    const row_parts *all = (const row_parts *)context;
+    const size_t h = all->job->out.h;
+    all->rows(all->job, h * part / all->parts, h * (part + 1) / all->parts);
+}
+
+void qd_by_rows(const qd_job *job, qd_rows_fn *rows) {
+    /* A value that is read, worked on and written takes as long as so many multiply-accumulates. */
+    const uint64_t values = (uint64_t)job->out.h * job->out.w * job->out.c, macs_per_value = 128;
+    row_parts all;
+    all.job = job;
+    all.rows = rows;
+    all.parts = qd_parts(job, job->out.h, values * macs_per_value);
+    qd_for_parts(job, all.parts, run_rows, &all);
+}
+
 static void run_one(const qd_job *job) {
     switch (job->op->opcode) {
 #define QD_OP(code, name, check, run) \

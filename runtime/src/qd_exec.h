@@ -42,6 +42,12 @@ size_t qd_parts(const qd_job *job, size_t units, uint64_t macs);
 /* Calls work for every part: one after the other, or by the caller's threads. */
 void qd_for_parts(const qd_job *job, size_t parts, void (*work)(void *context, size_t part), void *context);
 
+/* Output rows [y0, y1) of an operator. */
+typedef void qd_rows_fn(const qd_job *job, size_t y0, size_t y1);
+
+/* All output rows of an operator that is not a convolution, in parts. */
+void qd_by_rows(const qd_job *job, qd_rows_fn *rows);
+
 /* The memory of a buffer; the verifier has placed it inside the arena at a multiple of 64. */
 static inline void *qd_memory(const qd_job *job, const qd_buffer *buffer) { return job->arena + buffer->offset; }
 

@@ -69,7 +69,7 @@ void qd_stream_pixel(const qd_job *job, const qd_stream *steps, const int32_t *a
 #endif
 }
 
-void qd_run_stream(const qd_job *job) {
+static void stream_rows(const qd_job *job, size_t y0, size_t y1) {
     const qd_stream steps = qd_stream_of(job);
     const size_t c = job->out.c;
     const void *in = qd_memory(job, &job->in);
@@ -78,13 +78,15 @@ void qd_run_stream(const qd_job *job) {
     const float *add = qd_second_input(job);
     float *out = (float *)qd_memory(job, &job->out);
     size_t i, row;
-    for (row = 0; row < job->out.h; row++) {
+    for (row = y0; row < y1; row++) {
         for (i = row * job->out.w * c; i < (row + 1) * job->out.w * c; i += c) {
             qd_stream_pixel(job, &steps, acc ? acc + i : NULL, acc ? NULL : values + i, add ? add + i : NULL, c, out + i);
         }
         if (job->signs) qd_write_signs(job, row * job->out.w, (row + 1) * job->out.w);
     }
 }
+
+void qd_run_stream(const qd_job *job) { qd_by_rows(job, stream_rows); }
 
 /* n pixels. */
 static void write_signs(const qd_job *job, const float *in, size_t n, size_t c, uint8_t *out) {
@@ -100,10 +102,13 @@ static void write_signs(const qd_job *job, const float *in, size_t n, size_t c, 
     }
 }
 
-void qd_run_sign(const qd_job *job) {
-    write_signs(job, (const float *)qd_memory(job, &job->in), (size_t)job->in.h * job->in.w, job->in.c,
-                (uint8_t *)qd_memory(job, &job->out));
+static void sign_rows(const qd_job *job, size_t y0, size_t y1) {
+    const size_t w = job->in.w, c = job->in.c;
+    write_signs(job, (const float *)qd_memory(job, &job->in) + y0 * w * c, (y1 - y0) * w, c,
+                (uint8_t *)qd_memory(job, &job->out) + y0 * w * qd_pixel_bytes(QD_BITS, job->in.c));
 }
+
+void qd_run_sign(const qd_job *job) { qd_by_rows(job, sign_rows); }
 
 void qd_write_signs(const qd_job *job, size_t from, size_t to) {
     const size_t c = job->out.c;
@@ -111,13 +116,13 @@ void qd_write_signs(const qd_job *job, size_t from, size_t to) {
                 job->signs + from * qd_pixel_bytes(QD_BITS, job->out.c));
 }
 
-/* To ternary digits, a piece of channels at a time. */
-static void quantize_trits(const qd_job *job, float scale, int32_t low, int32_t high) {
-    const size_t channels = job->in.c, pixels = (size_t)job->in.h * job->in.w, pixel = qd_pixel_bytes(QD_TRITS, job->in.c);
+/* n pixels to ternary digits, a piece of channels at a time. */
+static void quantize_trits(const qd_job *job, size_t first, size_t n_pixels, float scale, int32_t low, int32_t high) {
+    const size_t channels = job->in.c, pixel = qd_pixel_bytes(QD_TRITS, job->in.c);
     const float *reals = (const float *)qd_memory(job, &job->in);
     const int32_t *integers = (const int32_t *)qd_memory(job, &job->in);
-    uint8_t *out = (uint8_t *)qd_memory(job, &job->out);
-    for (size_t i = 0; i < pixels; i++, out += pixel) {
+    uint8_t *out = (uint8_t *)qd_memory(job, &job->out) + first * pixel;
+    for (size_t i = first; i < first + n_pixels; i++, out += pixel) {
         memset(out, 0, pixel);
         for (size_t c = 0; c < channels; c += QD_PIECE) {
             const size_t n = channels - c < QD_PIECE ? channels - c : (size_t)QD_PIECE;
@@ -132,23 +137,18 @@ static void quantize_trits(const qd_job *job, float scale, int32_t low, int32_t 
     }
 }
 
-void qd_run_quantize(const qd_job *job) {
-    const size_t n = (size_t)job->in.h * job->in.w * job->in.c;
+static void quantize_rows(const qd_job *job, size_t y0, size_t y1) {
+    const size_t first = y0 * job->in.w * job->in.c, n = (y1 - y0) * job->in.w * job->in.c;
     const float scale = real(job->op->reals[0]);
     const int32_t low = job->op->range[0], high = job->op->range[1];
-    const void *in = qd_memory(job, &job->in);
-    void *out = qd_memory(job, &job->out);
-    if (job->out.dtype == QD_TRITS) {
-        quantize_trits(job, scale, low, high);
-    } else if (job->in.dtype == QD_F32) {
-        if (job->out.dtype == QD_I8) {
-            qd_quantize_f32_i8_ref((const float *)in, n, scale, low, high, (int8_t *)out);
-        } else {
-            qd_quantize_f32_i16_ref((const float *)in, n, scale, low, high, (int16_t *)out);
-        }
-    } else if (job->out.dtype == QD_I8) {
-        qd_quantize_i32_i8_ref((const int32_t *)in, n, scale, low, high, (int8_t *)out);
-    } else {
-        qd_quantize_i32_i16_ref((const int32_t *)in, n, scale, low, high, (int16_t *)out);
-    }
+    const float *reals = (const float *)qd_memory(job, &job->in) + first;
+    const int32_t *integers = (const int32_t *)qd_memory(job, &job->in) + first;
+    uint8_t *out = (uint8_t *)qd_memory(job, &job->out) + first * qd_element_bytes(job->out.dtype);
+    if (job->out.dtype == QD_TRITS) quantize_trits(job, y0 * job->in.w, (y1 - y0) * job->in.w, scale, low, high);
+    else if (job->in.dtype == QD_F32 && job->out.dtype == QD_I8) qd_quantize_f32_i8_ref(reals, n, scale, low, high, (int8_t *)out);
+    else if (job->in.dtype == QD_F32) qd_quantize_f32_i16_ref(reals, n, scale, low, high, (int16_t *)(void *)out);
+    else if (job->out.dtype == QD_I8) qd_quantize_i32_i8_ref(integers, n, scale, low, high, (int8_t *)out);
+    else qd_quantize_i32_i16_ref(integers, n, scale, low, high, (int16_t *)(void *)out);
 }
+
+void qd_run_quantize(const qd_job *job) { qd_by_rows(job, quantize_rows); }

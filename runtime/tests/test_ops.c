@@ -27,7 +27,7 @@ static void quantize(void) {
 }
 
 static void pools(void) {
-    const qd_window window = {2, 3, 1, 2, 2, 2, 1, 1, 0, 0};
+    const qd_window window = {2, 3, 0, 1, 2, 2, 2, 1, 1, 0, 0};
     const uint8_t bits[6] = {0xF, 0x7, 0x3, 0xF, 0xE, 0x1}, mask[1] = {0xA};
     const float reals[6] = {1.0f, NAN, 3.0f, -0.0f, 5.0f, -2.0f};
     const int8_t small[6] = {-128, 127, -128, 127, -128, 0};
@@ -68,7 +68,7 @@ static void first_of_the_largest(void) {
 
 /* Every pair of digits, side by side: -1 0 1 with -1 0 1. */
 static void pools_of_digits(void) {
-    const qd_window window = {1, 2, 1, 1, 1, 2, 1, 1, 0, 0};
+    const qd_window window = {1, 2, 0, 1, 1, 1, 2, 1, 1, 0, 0};
     const uint8_t maximum[2] = {0, 0}, minimum[2] = {0xFF, 1};
     int8_t digits[2][9], want[2][9];
     uint8_t in[8], out[4], packed[4];

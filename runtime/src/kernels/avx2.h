@@ -82,6 +82,42 @@ QD_AVX2_INLINE __m256 qd_stream8(const qd_stream *steps, size_t c, __m256 v, con
     return v;
 }
 
+/*
+ * The steps on eight channels, whose constants are loaded once. A step that is left out multiplies by 1, adds -0.0 or cuts at
+ * infinities, which changes no value.
+ */
+typedef struct qd_steps8 {
+    __m256 scale, a, b, bias, slope, low, high;
+    int further; /* there is one of the steps that few streams have */
+} qd_steps8;
+
+QD_AVX2_INLINE qd_steps8 qd_steps_from(const qd_stream *steps, size_t c) {
+    const __m256 zero = _mm256_setzero_ps(), one = _mm256_set1_ps(1.0f), nothing = _mm256_set1_ps(-0.0f);
+    const __m256 infinity = _mm256_castsi256_ps(_mm256_set1_epi32(0x7F800000));
+    const __m256 least = steps->clip ? _mm256_set1_ps(steps->low) : _mm256_sub_ps(zero, infinity);
+    qd_steps8 s;
+    s.scale = steps->scale ? qd_constant8(steps->scale, steps->scale_step, c) : one;
+    s.a = steps->a ? _mm256_loadu_ps(steps->a + c) : one;
+    s.b = steps->a ? _mm256_loadu_ps(steps->b + c) : nothing;
+    s.bias = steps->bias ? qd_constant8(steps->bias, steps->bias_step, c) : nothing;
+    s.slope = steps->slope ? qd_constant8(steps->slope, steps->slope_step, c) : one;
+    s.low = steps->relu ? _mm256_max_ps(least, zero) : least;
+    s.high = steps->clip ? _mm256_set1_ps(steps->high) : infinity;
+    s.further = steps->bias || steps->relu || steps->clip;
+    return s;
+}
+
+/* add: -0.0 where there is no second input. */
+QD_AVX2_INLINE __m256 qd_apply8(const int further, const qd_steps8 *s, __m256i acc, __m256 add) {
+    __m256 v = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(acc), s->scale), s->a, s->b);
+    if (further) v = _mm256_add_ps(v, s->bias);
+    v = _mm256_add_ps(v, add);
+    if (further) v = _mm256_min_ps(s->high, _mm256_max_ps(s->low, v));
+    return _mm256_blendv_ps(_mm256_mul_ps(s->slope, v), v, _mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_GT_OQ));
+}
+
+QD_AVX2_INLINE uint8_t qd_signs8(__m256 v) { return (uint8_t)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NGE_UQ)); }
+
 /* The same steps for channels from c on. */
 static inline qd_stream qd_stream_from(const qd_stream *steps, size_t c) {
     qd_stream rest = *steps;

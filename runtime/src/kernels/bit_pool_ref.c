@@ -5,7 +5,7 @@
 
 /* Pixels of whole pieces of `bytes` bytes, 1, 2, 4 or 8; a constant where this is used, so that a piece is one register. */
 static inline void pool(const size_t bytes, const qd_window *window, const uint8_t *in, size_t pixel, const uint8_t *mask, uint8_t *out) {
-    for (size_t y = 0; y < window->out_h; y++) {
+    for (size_t y = window->first; y < window->end; y++) {
         for (size_t x = 0; x < window->out_w; x++) {
             const qd_area area = qd_area_of(window, y, x);
             for (size_t j = 0; j < pixel; j += bytes, out += bytes) {

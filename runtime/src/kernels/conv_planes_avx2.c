@@ -203,20 +203,9 @@ QD_AVX2_INLINE void transpose(const __m256i *from, uint16_t (*to)[GROUP]) {
     }
 }
 
-/*
- * Eight channels of n output pixels from their counts through all steps. A step that is left out multiplies by 1, adds -0.0 or cuts at
- * infinities, which changes no value; without FURTHER those that few streams have are left out.
- */
-QD_AVX2_INLINE void stream(const int FURTHER, const layer *g, size_t c, const uint16_t (*from)[GROUP], size_t n, size_t pixel) {
+/* Eight channels of n output pixels from their counts through all steps. */
+QD_AVX2_INLINE void stream(const int further, const layer *g, const qd_steps8 *s, size_t c, const uint16_t (*from)[GROUP], size_t n, size_t pixel) {
     const qd_map *m = g->apart.map;
-    const qd_stream *steps = m->steps;
-    const __m256 zero = _mm256_setzero_ps(), one = _mm256_set1_ps(1.0f), nothing = _mm256_set1_ps(-0.0f);
-    const __m256 scale = steps->scale ? qd_constant8(steps->scale, steps->scale_step, c) : one;
-    const __m256 a = steps->a ? _mm256_loadu_ps(steps->a + c) : one, b = steps->a ? _mm256_loadu_ps(steps->b + c) : nothing;
-    const __m256 bias = steps->bias ? qd_constant8(steps->bias, steps->bias_step, c) : nothing;
-    const __m256 slope = steps->slope ? qd_constant8(steps->slope, steps->slope_step, c) : one;
-    const __m256 infinity = _mm256_castsi256_ps(_mm256_set1_epi32(0x7F800000)), high = steps->clip ? _mm256_set1_ps(steps->high) : infinity;
-    const __m256 least = steps->clip ? _mm256_set1_ps(steps->low) : _mm256_sub_ps(zero, infinity), low = steps->relu ? _mm256_max_ps(least, zero) : least;
     const __m256i most = _mm256_set1_epi32(g->most);
     const __m128i shift = _mm_cvtsi32_si128(m->weight_planes == 1);
     const float none[8] = {-0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f}, *add = m->add ? m->add + pixel * m->out_channels + c : none;
@@ -225,14 +214,9 @@ QD_AVX2_INLINE void stream(const int FURTHER, const layer *g, size_t c, const ui
     uint8_t nowhere, *signs = m->signs ? m->signs + pixel * m->sign_pixel + c / 8 : &nowhere;
     for (size_t i = 0; i < n; i++, out += m->out_channels, add += next, signs += next_signs) {
         const __m256i count = _mm256_sll_epi32(_mm256_cvtepu16_epi32(_mm_load_si128((const __m128i *)(const void *)from[i])), shift);
-        __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(most, count)), scale);
-        v = _mm256_fmadd_ps(v, a, b);
-        if (FURTHER) v = _mm256_add_ps(v, bias);
-        v = _mm256_add_ps(v, _mm256_loadu_ps(add));
-        if (FURTHER) v = _mm256_min_ps(high, _mm256_max_ps(low, v));
-        v = _mm256_blendv_ps(_mm256_mul_ps(slope, v), v, _mm256_cmp_ps(v, zero, _CMP_GT_OQ));
+        const __m256 v = qd_apply8(further, s, _mm256_sub_epi32(most, count), _mm256_loadu_ps(add));
         _mm256_storeu_ps(out, v);
-        *signs = (uint8_t)_mm256_movemask_ps(_mm256_cmp_ps(v, zero, _CMP_NGE_UQ));
+        *signs = qd_signs8(v);
     }
 }
 
@@ -246,8 +230,9 @@ __attribute__((noinline)) QD_AVX2_TARGET static void store_values(const layer *g
     transpose(half[0], by_pixel);
     transpose(half[1], by_pixel + 1);
     if (m->steps && used == GROUP) {
-        if (m->steps->bias || m->steps->relu || m->steps->clip) stream(1, g, c, (const uint16_t(*)[GROUP])by_pixel, n, pixel);
-        else stream(0, g, c, (const uint16_t(*)[GROUP])by_pixel, n, pixel);
+        const qd_steps8 s = qd_steps_from(m->steps, c);
+        if (s.further) stream(1, g, &s, c, (const uint16_t(*)[GROUP])by_pixel, n, pixel);
+        else stream(0, g, &s, c, (const uint16_t(*)[GROUP])by_pixel, n, pixel);
         return;
     }
     for (size_t i = 0; i < n; i++) {

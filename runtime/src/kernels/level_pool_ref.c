@@ -2,7 +2,7 @@
 #include "qd_kernel.h"
 
 void qd_level_pool_ref(const qd_window *window, const int8_t *in, size_t channels, const uint8_t *mask, int8_t *out) {
-    for (size_t y = 0; y < window->out_h; y++) {
+    for (size_t y = window->first; y < window->end; y++) {
         for (size_t x = 0; x < window->out_w; x++) {
             const qd_area area = qd_area_of(window, y, x);
             for (size_t c = 0; c < channels; c++) {

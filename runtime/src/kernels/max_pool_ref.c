@@ -2,7 +2,7 @@
 #include "qd_kernel.h"
 
 void qd_max_pool_ref(const qd_window *window, const float *in, size_t channels, float *out) {
-    for (size_t y = 0; y < window->out_h; y++) {
+    for (size_t y = window->first; y < window->end; y++) {
         for (size_t x = 0; x < window->out_w; x++) {
             const qd_area area = qd_area_of(window, y, x);
             const float *first = in + (area.y0 * window->w + area.x0) * channels;

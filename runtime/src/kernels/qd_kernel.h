@@ -151,10 +151,10 @@ typedef qd_stream_fn *qd_stream_kernel;
 #include "../qd_kernels.def"
 #undef QD_KERNEL
 
-/* A pooling window over a map of h x w pixels; the output is out_h x out_w. Margins of top rows and left columns, and whatever the last
+/* A pooling window over a map of h x w pixels, for the output rows [first, end) of out_w pixels, which lie at `out`. Margins of top rows and left columns, and whatever the last
    windows reach past the map, are left out: every window has a pixel inside. */
 typedef struct qd_window {
-    size_t h, w, out_h, out_w;
+    size_t h, w, first, end, out_w;
     size_t kernel_h, kernel_w, stride_h, stride_w;
     size_t top, left;
 } qd_window;
