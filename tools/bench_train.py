@@ -25,6 +25,11 @@ NETWORKS: dict[str, dict[str, object]] = {
     "ana": {"weights": {"name": "ana", "noise": "uniform", "strategy": "expectation"}},
     "blend": {"weights": {"name": "blend", "inner": "ttq"}},
 }
+# What is annealed in them.
+SCHEDULES: dict[str, list[dict[str, object]]] = {
+    "ana": [{"target": "*.sigma", "ramp": "linear", "start": 1.0, "final": 0.0}],
+    "blend": [{"target": "*.alpha", "ramp": "cubic"}],
+}
 
 
 def main() -> int:
@@ -50,7 +55,7 @@ def main() -> int:
         table = {
             "architecture": "resnet", "arguments": NETWORKS[name], "data": "cifar10", "epochs": options.rounds + 1, "learning_rate": 1e-3,
             "optimizer": {"name": "sgd", "nesterov": True, "weight_decay": 1e-4}, "logit_scale": 0.04, "clip": "none", "crop": 4,
-            "flip": True, "precision": options.precision, "compile": True, "threads": options.threads,
+            "flip": True, "precision": options.precision, "compile": True, "threads": options.threads, "schedules": SCHEDULES.get(name, []),
         }  # fmt: skip
         recipe = make_recipe(table, name)
         fabric = make_fabric(recipe)
