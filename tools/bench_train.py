@@ -3,7 +3,8 @@
 
 ResNet-20 on random images of CIFAR-10's shape with each weight quantiser of the zoo, beside the same network in full precision: whole
 training steps (augmentation, forward, backward, update) of the real loop, compiled, channels-last, the networks in turn within every
-round. Ratios are of the same round, and their median.
+round. Times are the process's, of all its threads together, so that what else runs here counts little. Ratios are of the same round, and
+their median.
 """
 
 from __future__ import annotations
@@ -70,9 +71,9 @@ def main() -> int:
     times: dict[str, list[float]] = {name: [] for name in runs}
     for epoch in range(options.rounds):
         for name, run in runs.items():
-            start = time.perf_counter()
+            start = time.process_time()
             run.epoch(epoch + 1, data)
-            times[name].append((time.perf_counter() - start) / options.steps)
+            times[name].append((time.process_time() - start) / options.steps)
     print(f"{'weights':8} {'ms a step':>10} {'fastest':>8} {'ratio':>6} {'spread':>12}")
     for name, seconds in times.items():
         ratios = sorted(own / base for own, base in zip(seconds, times[FLOAT], strict=True))
