@@ -41,7 +41,7 @@ class _Tracer(fx.Tracer):
     """Keeps this package's layers and all of torch's as single calls."""
 
     def is_leaf_module(self, module: nn.Module, path: str) -> bool:
-        return isinstance(module, (QuantLayer, ActivationQuantizer)) or super().is_leaf_module(module, path)
+        return isinstance(module, (QuantLayer, ActivationQuantizer, nn.ReLU)) or super().is_leaf_module(module, path)
 
 
 def deploy(model: nn.Module) -> nn.Module:

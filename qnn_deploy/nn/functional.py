@@ -238,19 +238,20 @@ def ternary(
 class _Quantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
-        ctx.save_for_backward(x, scale)
-        ctx.bounds = (low, high)
-        integers = torch.clamp(torch.round(_wide(x) / scale), low, high)
+        # Of the rounded value: x / (max / 127) may round to a little more than 127.
+        rounded = torch.round(_wide(x) / scale)
+        integers = torch.clamp(rounded, low, high)
+        # 1 where the value is its own clamp, by arithmetic: compiled for a CPU, comparisons are slow to store (see `relu`).
+        inside = (1 - torch.sign((rounded - integers).abs())).to(torch.int8)
+        ctx.save_for_backward(inside, scale)
+        ctx.dtype = x.dtype
         # bfloat16 holds every integer up to 2^8: half the memory for what follows.
         return integers.to(x.dtype) if max(-low, high) <= 256 else integers
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        x, scale = ctx.saved_tensors
-        low, high = ctx.bounds
-        # Of the rounded value: x / (max / 127) may round to a little more than 127.
-        rounded = torch.round(_wide(x) / scale)
-        return (grad * ((rounded >= low) & (rounded <= high)) / scale).to(x.dtype), None, None, None
+        inside, scale = ctx.saved_tensors
+        return (grad * inside.to(grad.dtype) / scale).to(ctx.dtype), None, None, None
 
 
 def _wide(x: Tensor) -> Tensor:

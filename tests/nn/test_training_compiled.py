@@ -12,8 +12,10 @@ from torch._dynamo.backends.common import aot_autograd  # noqa: E402
 from torch._functorch.aot_autograd import make_boxed_func  # noqa: E402
 
 from qnn_deploy.nn.anneal import Schedule, Scheduler, quantities  # noqa: E402
+from qnn_deploy.nn.functional import quantize  # noqa: E402
 from qnn_deploy.nn.layers import QuantConv2d, QuantLinear  # noqa: E402
 from qnn_deploy.nn.quantizers import Spec, activation_quantizer, weight_quantizer  # noqa: E402
+from qnn_deploy.nn.relu import ReLU  # noqa: E402
 
 PAIRS: list[tuple[Spec, Spec]] = [
     ("ana", "ana"),
@@ -73,3 +75,28 @@ def test_compiled_training_is_eager_training(weights: Spec, activations: Spec) -
     for a, b in zip(expected, found, strict=True):
         assert bool(torch.isfinite(a).all())
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_rectified_and_quantised_map_compiled(dtype: torch.dtype) -> None:
+    """Ours against torch's ReLU and the formula of the gradient, at zeros of both signs, ties, and where a value is just clamped."""
+    edges = torch.tensor([0.0, -0.0, 1e-45, 0.25, 0.75, 63.4, 63.5, 63.75, 64.0, 1e30, torch.inf, -torch.inf, -0.25], dtype=dtype)
+    values = torch.cat([edges, torch.randn(4083).to(dtype) * 40]).requires_grad_()
+    weight, scale = torch.randn(4096).to(dtype), torch.tensor(0.5)
+
+    def ours(x: Tensor) -> Tensor:
+        y = ReLU()(x)
+        return quantize(y, scale, -127, 127) * weight + y * 0.5
+
+    expected_relu = torch.relu(values)
+    rounded = torch.round(expected_relu.detach().float() / scale)
+    inside = ((rounded >= -127) & (rounded <= 127)).to(dtype)
+    expected = rounded.clamp(-127, 127).to(dtype) * weight + expected_relu.detach() * 0.5
+    gradient = ((weight * inside / scale).to(dtype) + 0.5) * (values.detach() > 0)
+    for compiled in (False, True):
+        torch._dynamo.reset()
+        values.grad = None
+        found = torch.compile(ours, backend="aot_eager")(values) if compiled else ours(values)
+        found.backward(torch.ones_like(found))
+        assert torch.equal(found.detach(), expected)
+        assert torch.equal(values.grad, gradient)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from qnn_deploy.nn.layers import GlobalSumPool2d, InputZero, QuantConv2d, QuantLinear
 from qnn_deploy.nn.norm import ScaleBias, arrange
 from qnn_deploy.nn.quantizers import activation_quantizer, weight_quantizer
+from qnn_deploy.nn.relu import ReLU
 
 Spec = str | Mapping[str, Any]
 FLOAT = "float"
@@ -49,12 +50,12 @@ class Block(nn.Module):
         conv1, conv2 = conv3x3(in_channels, out_channels, weights, stride), conv3x3(out_channels, out_channels, weights)
         quant1, quant2 = activation(activations, in_channels), activation(activations, out_channels)
         if norm == "pre":
-            layers = [*arrange(norm, conv1, quant1, nn.ReLU()), *arrange(norm, conv2, quant2, nn.ReLU())]
+            layers = [*arrange(norm, conv1, quant1, ReLU()), *arrange(norm, conv2, quant2, ReLU())]
         else:
-            layers = [quant1, *arrange(norm, conv1, quant2, nn.ReLU())]
-            layers += arrange(norm, conv2, None, nn.ReLU() if norm == "post_act" else None)
+            layers = [quant1, *arrange(norm, conv1, quant2, ReLU())]
+            layers += arrange(norm, conv2, None, ReLU() if norm == "post_act" else None)
         self.layers = nn.Sequential(*layers)
-        self.relu = nn.ReLU() if norm in ("post", "none") else nn.Identity()
+        self.relu = ReLU() if norm in ("post", "none") else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.layers(x)
@@ -104,7 +105,7 @@ class QuantResNet(nn.Module):
                 layers.append(Block(width, out, 2 if stage > 0 and block == 0 else 1, weights, activations, norm))
                 width = out
         if norm == "pre":
-            layers += [nn.BatchNorm2d(width), nn.ReLU()]
+            layers += [nn.BatchNorm2d(width), ReLU()]
         self.blocks = nn.Sequential(*layers)
         self.features = activation(activations, width)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()) if activations == FLOAT else GlobalSumPool2d()
