@@ -27,7 +27,8 @@ SUPPRESSED = {
 
 def tidy(path: Path) -> list[str]:
     """clang-tidy for one file."""
-    target = ["--target=aarch64-linux-gnu"] if path.stem.endswith("_neon") else []
+    arch = {"neon": "armv8-a", "dotprod": "armv8.2-a+dotprod"}.get(path.stem.split("_")[-1])
+    target = ["--target=aarch64-linux-gnu", f"-march={arch}"] if arch else []
     return ["clang-tidy", "--quiet", str(path), "--", "-std=c11", *_INCLUDES, *target]
 
 

@@ -96,13 +96,15 @@ QD_NEON_INLINE void gather(const pixels *v, size_t y, size_t x, qd_band rows, qd
 
 QD_NEON_INLINE void tile(const pixels *v, const qd_walk *walk, const size_t *pixel) {
     const qd_map *m = v->map;
+    uint8_t *out[4];
+    for (size_t p = 0; p < 4; p++) out[p] = m->out + pixel[p] * m->out_pixel;
     for (size_t c = 0; c < m->out_channels; c += 16) {
         uint16x8_t sums[8];
         add(v, walk, c, sums);
         if (m->thresholds) {
             const uint16x8_t low = vld1q_u16(v->limit + c), high = vld1q_u16(v->limit + c + 8);
             _Pragma("GCC unroll 8") for (size_t i = 0; i < 8; i++) sums[i] = vcgtq_u16(i % 2 ? high : low, sums[i]);
-            qd_neon_store_bits(m, c, qd_pack_masks(4, sums), pixel);
+            qd_neon_store_bits(out, m->out_pixel, c, qd_pack_masks(4, sums));
         } else {
             for (size_t p = 0; p < 4; p++) {
                 int32_t acc[16];

@@ -52,9 +52,9 @@ static void add_digits(const layer *g, size_t begin, size_t end, const uint16_t 
             const uint16_t *row;
             if (y < begin || y >= end) continue;
             row = digits + (y * m->stride_h + m->rows[r].from - m->top - g->first) * m->w;
-            for (size_t x = 0; x < m->w; x++) column[x] = 0;
+            QD_SMALL_LOOP for (size_t x = 0; x < m->w; x++) column[x] = 0;
             for (size_t k = m->rows[r].from; k < m->rows[r].to; k++, row += m->w) {
-                for (size_t x = 0; x < m->w; x++) column[x] = (uint16_t)(column[x] + row[x]);
+                QD_SMALL_LOOP for (size_t x = 0; x < m->w; x++) column[x] = (uint16_t)(column[x] + row[x]);
             }
             for (size_t c = 0; c < m->n_columns; c++) {
                 const qd_band *columns = &m->columns[c];
@@ -72,7 +72,7 @@ static void add_digits(const layer *g, size_t begin, size_t end, const uint16_t 
 static void prepare(const layer *g, qd_band rows, qd_band columns, patch *t) {
     const qd_map *m = g->map;
     const size_t across = (columns.to - columns.from) * g->order.units, step = 64 * m->weight_planes, row = m->kernel_w * g->order.units;
-    t->walk.stretches = across > 0 ? rows.to - rows.from : 0;
+    t->walk.stretches = rows.to - rows.from;
     t->walk.steps = across;
     t->walk.x_skip = m->w * g->pixel - across * 16 * m->planes;
     t->walk.w_skip = (row - across) * step;
@@ -96,7 +96,7 @@ static void prepare(const layer *g, qd_band rows, qd_band columns, patch *t) {
 /* The accumulators or the stream of the i-th 16 channels of four pixels. */
 __attribute__((noinline)) static void store_values(const layer *g, const patch *t, size_t i, const int16x8_t *sums, const size_t *pixel) {
     for (size_t p = 0; p < 4; p++) {
-        const int16x8_t digits = vdupq_n_s16(g->kind % 2 ? (int16_t)g->digits[pixel[p] - g->first_out] : 0);
+        const int16x8_t digits = vreinterpretq_s16_u16(vdupq_n_u16(g->kind % 2 ? g->digits[pixel[p] - g->first_out] : 0));
         int32_t acc[16];
         for (size_t half = 0; half < 2; half++) {
             const int16x8_t sum = sums[2 * p + half], twice = vshlq_n_s16(sum, 1);
@@ -146,11 +146,12 @@ QD_NEON_INLINE void tile(const int K, const int words, const layer *g, const pat
     const qd_map *m = g->map;
     const int16x8_t one = vdupq_n_s16(1);
     int16x8_t digits[4];
-    for (size_t p = 0; p < 4 && K % 2; p++) digits[p] = vdupq_n_s16((int16_t)g->digits[pixel[p] - g->first_out]);
+    uint8_t *out[4];
+    for (size_t p = 0; p < 4; p++) out[p] = m->out + pixel[p] * m->out_pixel;
+    for (size_t p = 0; p < 4 && K % 2; p++) digits[p] = vreinterpretq_s16_u16(vdupq_n_u16(g->digits[pixel[p] - g->first_out]));
     for (size_t i = 0; i < g->n; i++) {
         int16x8_t sums[8];
-        if (t->walk.stretches > 0) count(K, words, g, t, t->weights + i * g->sixteen, sums);
-        else for (size_t k = 0; k < 8; k++) sums[k] = vdupq_n_s16(0);
+        count(K, words, g, t, t->weights + i * g->sixteen, sums);
         if (m->thresholds) {
             uint16x8_t masks[8];
             _Pragma("GCC unroll 8") for (size_t k = 0; k < 8; k++) {
@@ -160,7 +161,7 @@ QD_NEON_INLINE void tile(const int K, const int words, const layer *g, const pat
                 else if (K == SELECTED) masks[k] = vcgeq_s16(sums[k], vsubq_s16(digits[k / 2], most));
                 else masks[k] = vcleq_s16(sums[k], most);
             }
-            qd_neon_store_bits(m, g->channel + 16 * i, qd_pack_masks(4, masks), pixel);
+            qd_neon_store_bits(out, m->out_pixel, g->channel + 16 * i, qd_pack_masks(4, masks));
         } else {
             int16x8_t kept[8]; /* in memory here only: between counts and bits they stay in registers */
             for (size_t k = 0; k < 8; k++) kept[k] = sums[k];
@@ -199,7 +200,7 @@ static void run_bands(const layer *g, qd_band rows, qd_band columns) {
             at += 4;
             left -= 4;
         } else {
-            for (size_t p = 0; p < 4; p++) {
+            QD_SMALL_LOOP for (size_t p = 0; p < 4; p++) {
                 t.walk.x[p] = g->in + in;
                 pixel[p] = at;
                 if (i + p + 1 >= pixels) continue; /* the last one again */
@@ -263,7 +264,6 @@ static size_t strip_end(const layer *g, size_t begin, size_t *from, size_t *to) 
             const size_t first = y * m->stride_h + m->rows[r].from - m->top, end = y * m->stride_h + m->rows[r].to - m->top;
             const size_t start = *to > 0 ? *from : first;
             if ((y + 1 - begin) * m->out_w > MOST_PIXELS) return y;
-            if (m->rows[r].from == m->rows[r].to) continue; /* beside the map */
             if ((end - start) * m->w * g->pixel > MAP) return y;
             *from = start;
             *to = end;
@@ -290,12 +290,21 @@ static void run_spread(const layer *all) {
     }
 }
 
+/* Whether a band's windows lie beside the map. */
+static int any_beside(const qd_band *bands, size_t n) {
+    QD_SMALL_LOOP for (size_t i = 0; i < n; i++) {
+        if (bands[i].from == bands[i].to) return 1;
+    }
+    return 0;
+}
+
 static int run(const qd_map *m, int select) {
     static void (*const tiles[4][2])(const layer *, const patch *, const size_t *) = {
         {bits_by_trits, bits_by_trits_4}, {trits_by_bits, trits_by_bits_4}, {trits_by_trits, trits_by_trits_4}, {selected, selected_4}};
     const size_t bytes = m->pixel / m->planes, taps = m->kernel_h * m->kernel_w;
     layer g;
     if (bytes % 4 > 0 || taps > MOST_TAPS || 16 * taps * bytes * m->weight_planes > WEIGHTS || qd_map_pixels(m) < FEWEST) return QD_MAP_NOT;
+    if (any_beside(m->rows, m->n_rows) || any_beside(m->columns, m->n_columns)) return QD_MAP_NOT;
     memset(&g, 0, sizeof g);
     g.map = m;
     g.kind = m->planes == 1 ? BITS_BY_TRITS : m->weight_planes == 1 ? TRITS_BY_BITS : select ? SELECTED : TRITS_BY_TRITS;

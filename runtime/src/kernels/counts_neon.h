@@ -126,7 +126,7 @@ QD_COUNTS(qd_count_words_1, uint8x16_t, 4, CLEAR_4, WORD_WEIGHTS "ld1r {v20.4s},
 #define HALF_STEP(...) EIGHT(16, 17, 16, 17, 20, 21, 22, 23, 0, 1, 2, 3, 4, 5, 6, 7, __VA_ARGS__)
 #define HALF_WEIGHTS WEIGHTS(16, 17, 0)
 QD_COUNTS(qd_count_halves_4, uint8x16_t, 8, CLEAR_8, HALF_WEIGHTS FIRST_FOUR("8h"),
-          HALF_STEP(FOUR_PIXELS("h"), HALF_WEIGHTS, , FOUR_COPIES("8h", "h")), HALF_STEP(NO_LOADS), "", 2, 32, HIGH_16)
+          HALF_STEP(FOUR_PIXELS("h"), HALF_WEIGHTS, , FOUR_COPIES("8h", "h")), STEP_AGAIN, "", 2, 32, HIGH_16)
 
 /*
  * Pairs of 8-bit pixels by weights -1 and +1: acc[2 * pixel + vector], eight channels a vector, of sums of pixels, inverted where the weight is -1.

@@ -46,18 +46,17 @@ QD_NEON_INLINE uint16x4_t qd_pack_masks(const size_t P, const uint16x8_t *masks)
     return vreinterpret_u16_u8(vmovn_u16(qd_pairs(qd_pairs(v[0], v[1]), qd_pairs(v[2], v[3]))));
 }
 
-/* 16 bits, channels from c on, of each of four output pixels; those of channels that are not there are 0. */
-QD_NEON_INLINE void qd_neon_store_bits(const qd_map *m, size_t c, uint16x4_t bits, const size_t *pixel) {
-    uint8_t *out = m->out + c / 8;
-    if (m->out_pixel == 1) {
+/* 16 bits, channels from c on, of each of four output pixels of so many bytes; those of channels that are not there are 0. */
+QD_NEON_INLINE void qd_neon_store_bits(uint8_t *const *out, size_t out_pixel, size_t c, uint16x4_t bits) {
+    if (out_pixel == 1) {
         uint16_t words[4];
         vst1_u16(words, bits);
-        for (size_t p = 0; p < 4; p++) out[pixel[p]] = (uint8_t)words[p];
+        for (size_t p = 0; p < 4; p++) *out[p] = (uint8_t)words[p];
     } else {
-        vst1_lane_u16((uint16_t *)(void *)(out + pixel[0] * m->out_pixel), bits, 0);
-        vst1_lane_u16((uint16_t *)(void *)(out + pixel[1] * m->out_pixel), bits, 1);
-        vst1_lane_u16((uint16_t *)(void *)(out + pixel[2] * m->out_pixel), bits, 2);
-        vst1_lane_u16((uint16_t *)(void *)(out + pixel[3] * m->out_pixel), bits, 3);
+        vst1_lane_u16((uint16_t *)(void *)(out[0] + c / 8), bits, 0);
+        vst1_lane_u16((uint16_t *)(void *)(out[1] + c / 8), bits, 1);
+        vst1_lane_u16((uint16_t *)(void *)(out[2] + c / 8), bits, 2);
+        vst1_lane_u16((uint16_t *)(void *)(out[3] + c / 8), bits, 3);
     }
 }
 
