@@ -15,8 +15,8 @@ QD_DOTPROD_INLINE void add16(const int upper, const int8x16_t *w, const int16_t 
         const int8x16_t a = vreinterpretq_s8_s16(vld1q_s16(x[p])), b = vreinterpretq_s8_s16(vld1q_s16(x[p] + 8));
         const int8x16_t l = vuzp1q_s8(a, b), h = vuzp2q_s8(a, b), c = vshrq_n_s8(l, 7), v = upper ? h : l;
 #define TERMS(to, lane, of)                                                              \
-    to[p][0] = vdotq_laneq_s32(to[p][0], w[2 * (lane)], of, lane);                       \
-    to[p][1] = vdotq_laneq_s32(to[p][1], w[2 * (lane) + 1], of, lane)
+    (to)[p][0] = vdotq_laneq_s32((to)[p][0], w[(size_t)2 * (lane)], of, lane);           \
+    (to)[p][1] = vdotq_laneq_s32((to)[p][1], w[(size_t)2 * (lane) + 1], of, lane)
         TERMS(sums, 0, v);
         TERMS(sums, 1, v);
         TERMS(sums, 2, v);

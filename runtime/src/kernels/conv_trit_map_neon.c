@@ -278,7 +278,7 @@ static void run_spread(const layer *all) {
     const qd_map *m = g->map;
     const size_t last = m->rows[m->n_rows - 1].end;
     _Alignas(16) uint8_t map[MAP];
-    uint16_t digits[MAP / 32], sums[MOST_PIXELS];
+    uint16_t digits[MAP / 32] = {0}, sums[MOST_PIXELS];
     g->in = map;
     g->digits = sums;
     for (size_t y = m->rows[0].begin, end, to; y < last; y = end) {
