@@ -23,7 +23,8 @@ from qnn_deploy.targets import Target
 PROGRAMS = ("qd_run", "qd_bench")
 # The library alone, for a firmware: its tables of buffers are small, because checking a model takes four bytes of stack for each.
 OBJECT = "qd.o"
-BARE: tuple[str, ...] = ("-r", "-nostdlib", "-fno-math-errno", "-Iport/bare")
+# A frame pointer would take one of their thirteen registers.
+BARE: tuple[str, ...] = ("-r", "-nostdlib", "-fno-math-errno", "-fomit-frame-pointer", "-Iport/bare")
 BARE += ("-DQD_MAX_BUFFERS=256", "-DQD_MAX_OPERATORS=256", "-DQD_MAX_CONSTANTS=2048")
 # No contraction to fma: exactness (design section 2). zig adds UBSan traps unless told not to.
 FLAGS: tuple[str, ...] = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-sanitize=undefined")

@@ -18,7 +18,7 @@ from qnn_deploy.emit.qdm_reader import decode  # noqa: E402
 from qnn_deploy.errors import ToolchainError  # noqa: E402
 from qnn_deploy.ir.program import DType  # noqa: E402
 from qnn_deploy.targets import find_target  # noqa: E402
-from qnn_deploy.toolchain.compiler import find_compiler  # noqa: E402
+from qnn_deploy.toolchain.compiler import find_compiler, runtime_folder  # noqa: E402
 from qnn_deploy.toolchain.runner import find_emulator, find_runner  # noqa: E402
 from tests.runtime.test_processors import packed  # noqa: E402
 
@@ -92,3 +92,17 @@ def test_the_library_gives_the_bits(library: dict[str, Path], name: str, tmp_pat
     program = decode(model)
     dtype = np.float32 if program.buffers[program.output].dtype == DType.F32 else np.int32
     assert np.frombuffer(run.stdout, dtype).astype(np.float32).tobytes() == expected.tobytes()
+
+
+def test_the_library_passes_the_kernels_suite(library: dict[str, Path], tmp_path: Path) -> None:
+    emulator = find_emulator("qemu-arm")
+    if emulator is None:
+        pytest.skip("qemu-arm not found")
+    runtime, linux = runtime_folder(), find_target("armv7")
+    # Without Linux for what it includes: the table's rows are those of the library.
+    compile = [*find_compiler().command, "-target", linux.triple, f"-mcpu={linux.mcpu}", "-static", "-U__linux__"]
+    includes = [f"-I{runtime / folder}" for folder in ("include", "src", "tests")]
+    command = [*compile, "-O1", *includes, "-o", "suite", str(runtime / "tests" / "test_kernels.c"), str(library["qd.o"])]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    run = subprocess.run([emulator, tmp_path / "suite"], capture_output=True, text=True)
+    assert run.returncode == 0 and run.stdout.strip().endswith(", 0 failed"), run.stdout[-2000:]

@@ -9,10 +9,10 @@
 #define QD_VECTORS(U) ((size_t)((U) == 2 ? 2 : 4))
 
 /*
- * Four vectors of weights, the first two and the last two in q0 and q1, by two pixels in q2 and q3: eight counts of a step in turn in q8 to q11, one of
- * which is begun while that before is counted and the third before is added. A load follows the last use of its register, between operations, and
- * leaves its address alone: cores that keep their order do both at once then. x0, x1 and w are for the step to come; behind the last one they point to
- * what may be read. Eight bytes of a pixel are loaded twice, which takes no turn of what computes.
+ * Four vectors of weights, the first two and the last two in q0 and q1, by two pixels in q2 and q3: eight counts of a step in turn in q8 to q11,
+ * one of which is begun while that before is counted and the third before is added. A load follows the last use of its register, between
+ * operations, and leaves its address alone: cores that keep their order do both at once then. x0, x1 and w are for the step to come; behind the last
+ * one they point to what may be read. Eight bytes of a pixel are loaded twice, which takes no turn of what computes.
  */
 #define XOR(t, w, x) "veor q" #t ", q" #w ", q" #x "\n"
 #define COUNT(t) "vcnt.8 q" #t ", q" #t "\n"
