@@ -57,6 +57,9 @@ def minor_version(program: Program) -> int:
 
 def _since_3(program: Program, op: Op) -> bool:
     sources, result = {program.buffers[index].dtype for index in op.inputs}, program.buffers[op.output].dtype
+    if op.opcode == Opcode.CONV:
+        depthwise = op.groups > 1 and op.groups == program.buffers[op.inputs[0]].channels
+        return depthwise and op.weights != Weights.INT8
     if op.opcode == Opcode.CONCAT:
         return len(op.inputs) < 2 or sources != {result} or result in (DType.BITS, DType.TRITS)
     pads = op.opcode in (Opcode.BIT_POOL, Opcode.MAX_POOL) and op.window is not None and any(op.window.padding)

@@ -29,9 +29,14 @@ def _planes(weights: NDArray[np.int8], planes: int) -> NDArray[np.bool_]:
     return np.stack([weights < 0, weights != 0][:planes])
 
 
-def pack_depthwise(weights: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Integer weights [O, taps, 1] of a depthwise convolution to flat int8 [taps][O]."""
-    return np.ascontiguousarray(weights[:, :, 0].T).reshape(-1)
+def pack_depthwise(weights: NDArray[np.int8], form: Weights = Weights.INT8) -> NDArray[Any]:
+    """Integer weights [O, taps, 1] of a depthwise convolution to flat tap-major ones: int8 [taps][O], or of fewer bits bytes
+    [taps][ceil(O / 8)][bits], each of eight channels in the order of `pack_small`.
+    """
+    rows = np.ascontiguousarray(weights[:, :, 0].T)
+    if form == Weights.INT8:
+        return rows.reshape(-1)
+    return _rows(np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8))).reshape(-1, 8), form)
 
 
 def pack_pair_major(weights: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -49,11 +54,15 @@ def pack_small(weights: NDArray[np.int8], form: Weights) -> NDArray[np.uint8]:
     Bits and trits: planes of 16 bits, as `pack_lane_major` has them; masks: bit 1 = 1.
     INT4: nibbles in two's complement, the first one lower.
     """
-    pairs = pack_pair_major(weights).reshape(-1, 16)
+    return _rows(pack_pair_major(weights).reshape(-1, 16), form)
+
+
+def _rows(rows: NDArray[np.int8], form: Weights) -> NDArray[np.uint8]:
+    """Rows of 8 or 16 weights as bytes one after the other."""
     if form == Weights.INT4:
-        nibbles = pairs.view(np.uint8) & 15
+        nibbles = rows.view(np.uint8) & 15
         return np.asarray(nibbles[:, ::2] | nibbles[:, 1::2] << 4, np.uint8).reshape(-1)
-    parts = _planes(pairs, 2)[1:] if form == Weights.MASKS else _planes(pairs, WEIGHT_BITS[form])
+    parts = _planes(rows, 2)[1:] if form == Weights.MASKS else _planes(rows, WEIGHT_BITS[form])
     planes = np.packbits(parts, axis=2, bitorder="little")
     return np.ascontiguousarray(planes.transpose(1, 0, 2)).reshape(-1)
 
@@ -63,7 +72,7 @@ def pack_weights(weights: NDArray[np.int8], kind: Weights, source: DType, groups
     out, taps, channels = weights.shape
     bits, planes = WEIGHT_BITS[kind], {DType.BITS: 1, DType.TRITS: 2}.get(source, 0)
     if groups > 1 and channels == 1:
-        return pack_depthwise(weights), 2 * out
+        return pack_depthwise(weights, kind), 2 * out
     parts = np.split(weights, groups)
     if planes and bits <= 2:
         return np.concatenate([pack_lane_major(part, bits) for part in parts]), taps * bits_stride(channels) * planes

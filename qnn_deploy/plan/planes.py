@@ -24,11 +24,11 @@ def weights_form(weights: NDArray[np.int8], source: DType, groups: int = 1) -> W
     channels, planes = weights.shape[2], source in (DType.BITS, DType.TRITS)
     if source == DType.U8 and weights.size <= _FEW_WEIGHTS:
         return Weights.INT8
-    # Depthwise kernels know int8 only, those of bit-planes whole bytes of channels.
-    if groups > 1 and (channels == 1 or (planes and channels % 8)):
+    # Kernels of bit-planes know whole bytes of channels only.
+    if groups > 1 and channels > 1 and planes and channels % 8:
         return Weights.INT8
     smallest = smallest_weights(weights)
-    if not planes:
+    if not planes or (groups > 1 and channels == 1):
         return smallest
     return {Weights.MASKS: Weights.TRITS, Weights.INT4: Weights.INT8}.get(smallest, smallest)
 

@@ -8,7 +8,7 @@
  * kernels get the list of taps inside instead; integer patches hold zeros outside. Where the operator says what lies
  * outside (+1 or -1 around a map of bits), both hold that. With groups, all this is done a group at a time.
  *
- * A depthwise convolution gathers nothing: tap by tap, the pixel under the tap times the tap's weights is added to all channels.
+ * A depthwise convolution gathers nothing: tap by tap, the pixels under the tap times the tap's weights are added to all channels.
  */
 #include <string.h>
 
@@ -125,25 +125,33 @@ static void repeat(int16_t *values, size_t n, size_t m) {
     }
 }
 
+/* The weights of a tap in eight bits: where they lie, or in the second of the patches, of which the first is enough here. */
+static const int8_t *weights_of_tap(const qd_conv *v, size_t tap) {
+    const uint8_t *from = v->weights + tap * (size_t)v->shape.block;
+    int8_t *to = (int8_t *)(v->patch + v->shape.patch);
+    if (v->shape.bits == 8) return (const int8_t *)from;
+    qd_unpack_ref(from, v->form, v->job->out.c, to);
+    return to;
+}
+
 static void multiply_depthwise(const qd_conv *v, const tile *t, qd_taps rows, qd_taps columns) {
     const size_t outputs = v->job->out.c;
     int16_t *x = (int16_t *)(void *)v->patch;
-    for (size_t i = 0; i < t->n; i++) {
-        int32_t *acc = v->acc + i * v->shape.acc_stride;
-        const int8_t *weights = (const int8_t *)v->weights;
-        memset(acc, 0, outputs * sizeof *acc);
-        for (size_t ky = 0; ky < v->kernel_h; ky++) {
-            for (size_t kx = 0; kx < v->kernel_w; kx++, weights += outputs) {
-                if (ky >= rows.from && ky < rows.to && kx >= columns.from && kx < columns.to) {
-                    qd_widen(v, v->in + qd_source_at(v, t->y[i], t->x[i], ky, kx), 0, v->c, x);
-                    repeat(x, v->c, v->shape.out);
-                } else if (v->fill) {
-                    for (size_t o = 0; o < outputs; o++) x[o] = (int16_t)v->fill;
-                } else {
-                    continue;
-                }
-                v->job->kernels->depthwise(weights, x, outputs, acc);
+    memset(v->acc, 0, t->n * v->shape.acc_stride * sizeof *v->acc);
+    for (size_t tap = 0; tap < v->shape.taps; tap++) {
+        const size_t ky = tap / v->kernel_w, kx = tap % v->kernel_w;
+        const int inside = ky >= rows.from && ky < rows.to && kx >= columns.from && kx < columns.to;
+        const int8_t *weights;
+        if (!inside && v->fill == 0) continue;
+        weights = weights_of_tap(v, tap);
+        for (size_t i = 0; i < t->n; i++) {
+            if (inside) {
+                qd_widen(v, v->in + qd_source_at(v, t->y[i], t->x[i], ky, kx), 0, v->c, x);
+                repeat(x, v->c, v->shape.out);
+            } else {
+                for (size_t o = 0; o < outputs; o++) x[o] = (int16_t)v->fill;
             }
+            v->job->kernels->depthwise(weights, x, outputs, v->acc + i * v->shape.acc_stride);
         }
     }
 }

@@ -115,7 +115,7 @@ qd_conv_shape qd_shape_of_conv(const qd_op *op, const qd_buffer *in, const qd_bu
     shape.k = (uint64_t)shape.taps * shape.in;
     shape.planes = in->dtype == QD_BITS ? 1 : in->dtype == QD_TRITS ? 2 : 0;
     shape.bits = weight_bits(op->weights);
-    shape.lane_major = shape.planes != 0 && shape.bits <= 2;
+    shape.lane_major = shape.planes != 0 && shape.bits <= 2 && !shape.depthwise;
     if (shape.lane_major) {
         shape.lanes = shape.out <= 16 ? 16 : 32;
         shape.row = (uint64_t)shape.taps * shape.pixel / shape.planes;
@@ -125,7 +125,7 @@ qd_conv_shape qd_shape_of_conv(const qd_op *op, const qd_buffer *in, const qd_bu
         shape.lanes = 1;
         shape.row = shape.k;
         shape.patch = 2 * (uint64_t)out->c;
-        shape.block = shape.row;
+        shape.block = shape.bits == 8 ? out->c : ((uint64_t)out->c + 7) / 8 * shape.bits;
     } else {
         shape.lanes = 8;
         shape.row = (shape.k + 1) / 2 * 2;

@@ -61,12 +61,12 @@ typedef struct qd_conv_shape {
     size_t pixel;      /* bytes of a tap of a patch of bits or trits */
     size_t planes;     /* bit-planes of the input: 1 bits, 2 trits, 0 others */
     size_t bits;       /* of a weight */
-    int lane_major;    /* bits or trits times bits or trits */
+    int lane_major;    /* bits or trits times bits or trits, but for a depthwise convolution */
     uint64_t k;        /* taps * in: terms of an accumulator */
     size_t lanes;      /* output channels of a weight block; 1 if depthwise */
     size_t blocks;     /* weight blocks of a group */
     uint64_t row;      /* lane-major: bytes of a plane of a patch; depthwise: K; else elements, K rounded up to even */
-    uint64_t block;    /* bytes of a weight block */
+    uint64_t block;    /* bytes of a weight block; depthwise: of the weights of a tap */
     uint64_t patch;    /* bytes of a patch (depthwise: of a tap of all channels), rounded up to 64 */
     size_t acc_stride; /* O rounded up to 32, and 32 more if there are groups: a block may reach past its group */
 } qd_conv_shape;

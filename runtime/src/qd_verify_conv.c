@@ -40,7 +40,6 @@ static unsigned stored_weight(const uint8_t *w, size_t bits, size_t j) {
 /* Pair-major: channels past a group's outputs and the element past an odd K must be 0; so must signs of zeros. */
 static int pairs_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
     const uint8_t *w = weights_of(s);
-    if (shape->depthwise) return 1; /* nothing is spare */
     for (size_t b = 0; b < shape->blocks * s->op->groups; b++) {
         const int full = (b % shape->blocks + 1) * 8 <= shape->out;
         for (uint64_t k = 0; k < shape->row; k += 2, w += 2 * shape->bits) {
@@ -53,6 +52,26 @@ static int pairs_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
         }
     }
     return 1;
+}
+
+/* Tap-major, of fewer than eight bits: what is past the last channel must be 0; so must signs of zeros. */
+static int taps_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
+    const uint8_t *w = weights_of(s);
+    for (size_t t = 0; t < shape->taps && shape->bits < 8; t++) {
+        for (size_t c = 0; c < s->out.c; c += 8, w += shape->bits) {
+            for (size_t i = 0; i < 8; i++) {
+                const unsigned sign = w[0] >> i & 1u, mask = shape->bits == 2 ? w[1] >> i & 1u : sign;
+                const unsigned stored = shape->bits == 4 ? w[i / 2] >> 4 * (i % 2) & 15u : mask;
+                if ((c + i >= s->out.c && stored != 0) || sign > mask) return 0;
+            }
+        }
+    }
+    return 1;
+}
+
+static int weights_are_clean(const qd_subject *s, const qd_conv_shape *shape) {
+    if (shape->depthwise) return taps_are_clean(s, shape);
+    return shape->lane_major ? lanes_are_clean(s, shape) : pairs_are_clean(s, shape);
 }
 
 int qd_zero_points_fit(qd_subject *s) {
@@ -133,15 +152,18 @@ static int extent_fits(qd_subject *s) {
     return fill == 0 ? 1 : qd_fail(s, QD_VARIANT);
 }
 
-/* Which weights go with which input. Bits and trits of a group are whole bytes of the map, or it has int8 weights. */
+/* Which weights go with which input. Bits and trits of a group are whole bytes of the map, or it has int8 weights; a depthwise
+   convolution takes its channels one by one, whatever they are. */
 static int weights_fit(qd_subject *s) {
     const uint8_t in = s->in.dtype, weights = s->op->weights;
     const int integers = in == QD_U8 || in == QD_I8 || in == QD_I16;
     const uint32_t groups = s->op->groups;
+    const int depthwise = groups > 1 && groups == s->in.c;
     if (weights < QD_WEIGHTS_BITS || weights > QD_WEIGHTS_MASKS) return qd_fail(s, QD_VARIANT);
     if (s->model->minor < 2) return weights == (integers ? QD_WEIGHTS_INT8 : QD_WEIGHTS_BITS) ? 1 : qd_fail(s, QD_VARIANT);
     if (weights == QD_WEIGHTS_INT8) return 1;
-    if (groups > 1 && (groups == s->in.c || (!integers && s->in.c / groups % 8 != 0))) return qd_fail(s, QD_VARIANT);
+    if (depthwise) return s->model->minor >= 3 ? 1 : qd_fail(s, QD_VARIANT);
+    if (groups > 1 && !integers && s->in.c / groups % 8 != 0) return qd_fail(s, QD_VARIANT);
     return integers || weights == QD_WEIGHTS_BITS || weights == QD_WEIGHTS_TRITS ? 1 : qd_fail(s, QD_VARIANT);
 }
 
@@ -174,8 +196,8 @@ int qd_check_conv(qd_subject *s) {
     blocks = (uint64_t)shape.blocks * op->groups;
     if (!sums_fit(s, &shape, largest)) return 0;
     if (shape.lane_major && (op->left | op->right) != 0 && op->kernel_h > QD_MAX_PATCH_RUNS) return qd_fail(s, QD_LIMIT);
-    if (!qd_constant_is(s, QD_C_WEIGHTS, shape.bits == 8 ? QD_I8 : QD_U8, qd_product(shape.block, blocks))) return 0;
-    if (shape.lane_major ? !lanes_are_clean(s, &shape) : !pairs_are_clean(s, &shape)) return qd_fail(s, QD_SPARE);
+    if (!qd_constant_is(s, QD_C_WEIGHTS, shape.bits == 8 ? QD_I8 : QD_U8, qd_product(shape.block, shape.depthwise ? shape.taps : blocks))) return 0;
+    if (!weights_are_clean(s, &shape)) return qd_fail(s, QD_SPARE);
     if (s->in.dtype == QD_U8 && !qd_zero_points_fit(s)) return 0;
     if (op->scratch_bytes != 4 * shape.patch + 16 * (uint64_t)shape.acc_stride) return qd_fail(s, QD_SCRATCH);
 

@@ -15,6 +15,7 @@ static int16_t zero[CHANNELS];
 typedef struct geometry {
     uint32_t dtype, weights, h, w, c, o, kernel[2], stride[2], padding[4], dilation[2], groups, oh, ow;
     int32_t fill;
+    int depthwise;
 } geometry;
 
 static int make_geometry(geometry *g) {
@@ -37,8 +38,9 @@ static int make_geometry(geometry *g) {
         g->c = g->groups * in;
         g->o = g->groups * (uint32_t)random_in(1, 80 / (int32_t)g->groups);
     }
-    g->weights = weights[random_in(0, g->dtype >= 6 ? 1 : 4)];
-    if (g->groups > 1 && (g->groups == g->c || (g->dtype >= 6 && g->c / g->groups % 8 != 0))) g->weights = 2;
+    g->depthwise = g->groups > 1 && g->groups == g->c;
+    g->weights = weights[random_in(0, g->dtype >= 6 && !g->depthwise ? 1 : 4)];
+    if (g->groups > 1 && !g->depthwise && g->dtype >= 6 && g->c / g->groups % 8 != 0) g->weights = 2;
     if (g->dtype >= 6 && random_in(0, 5) == 0) g->weights = 2;
     for (int i = 0; i < 2; i++) {
         g->kernel[i] = (uint32_t)random_in(1, random_in(0, 2) ? 3 : 7);
@@ -191,8 +193,8 @@ static void one(const geometry *g) {
     static int32_t thresholds[80 * 2];
     const uint32_t taps = g->kernel[0] * g->kernel[1], in = g->c / g->groups, group_out = g->o / g->groups, k = taps * in;
     const uint32_t epilogue = (uint32_t)random_in(0, 3);
-    const int planes = g->dtype >= 6 && g->weights != 2, depthwise = g->groups > 1 && in == 1, to_trits = random_in(0, 1);
-    const uint32_t patch = planes ? taps * w_pixel(g->dtype, in) : depthwise ? 2 * g->o : 2 * (k + k % 2);
+    const int planes = g->dtype >= 6 && g->weights != 2 && !g->depthwise, to_trits = random_in(0, 1);
+    const uint32_t patch = planes ? taps * w_pixel(g->dtype, in) : g->depthwise ? 2 * g->o : 2 * (k + k % 2);
     const uint32_t result[] = {4, 6, 5, to_trits ? 7 : 2};
     uint32_t bytes = 0, size, out, first;
     qd_model model;
@@ -205,7 +207,7 @@ static void one(const geometry *g) {
     out = first = w_buffer(&w, result[epilogue], g->oh, g->ow, g->o);
     op = w_op_new(1, 0, first);
     for (uint32_t i = 0; i < g->o * k; i++) plain[i] = random_weight(g->weights);
-    for (uint32_t i = 0; i < g->groups && !depthwise; i++) {
+    for (uint32_t i = 0; i < g->groups && !g->depthwise; i++) {
         const int8_t *from = plain + i * group_out * k;
         int8_t *to = packed + bytes;
         if (planes && g->weights == 1) bytes += w_pack_bits(from, group_out, taps, in, (uint8_t *)to);
@@ -213,7 +215,7 @@ static void one(const geometry *g) {
         else if (g->weights == 2) bytes += w_pack_int8(from, group_out, k, to);
         else bytes += w_pack_small(from, g->weights, group_out, k, (uint8_t *)to);
     }
-    for (uint32_t i = 0; depthwise && i < g->o * taps; i++, bytes++) packed[i % taps * g->o + i / taps] = plain[i];
+    if (g->depthwise) bytes = w_pack_taps(plain, g->weights, g->o, taps, packed);
     for (uint32_t c = 0; c < g->c; c++) zero[c] = (int16_t)(c > 0 && g->h % 2 ? zero[0] : random_in(0, 255));
     op.constants[0] = w_constant(&w, g->weights == 2 ? 2 : 1, bytes, packed);
     if (g->dtype == 1) op.constants[1] = w_constant(&w, 3, g->c, zero);

@@ -5,6 +5,7 @@
 #define _DEFAULT_SOURCE
 #include "rows.h"
 #include "rows_conv.h"
+#include "rows_depthwise.h"
 #include "rows_island.h"
 #include "rows_move.h"
 #include "rows_rest.h"
@@ -341,6 +342,7 @@ int main(void) {
     names();
     accumulators();
     kinds_of_weights();
+    all_depthwise();
     all_levels();
     groups();
     all_margins();

@@ -97,6 +97,9 @@ static inline w_op w_op_new(uint32_t opcode, uint32_t input, uint32_t output) {
 static inline uint32_t w_minor(const writer *w, const w_op *op) {
     const uint32_t in = w->buffers[24 * op->inputs[0]], out = w->buffers[24 * op->output];
     const int pool = op->opcode == 3 || op->opcode == 4;
+    const uint8_t *c = w->buffers + 24 * op->inputs[0] + 12;
+    const uint32_t channels = c[0] | (uint32_t)c[1] << 8 | (uint32_t)c[2] << 16;
+    if (op->opcode == 1 && op->groups > 1 && op->groups == channels && op->weights != 2) return 3;
     if (op->opcode >= 9 || (op->opcode == 7 && (op->n_inputs < 2 || out >= 6))) return 3;
     if (pool && (op->padding[0] | op->padding[1] | op->padding[2] | op->padding[3])) return 3;
     for (uint32_t i = 0; op->opcode == 7 && i < op->n_inputs; i++) {
@@ -243,6 +246,22 @@ static inline uint32_t w_pack_small(const int8_t *from, uint32_t kind, uint32_t 
         }
     }
     return bytes;
+}
+
+/* Packs weights [O][taps] of any kind tap-major, as those of a depthwise convolution; returns the bytes. */
+static inline uint32_t w_pack_taps(const int8_t *from, uint32_t kind, uint32_t o, uint32_t taps, int8_t *to) {
+    const uint32_t bits = kind == 2 ? 8 : kind == 3 ? 2 : kind == 4 ? 4 : 1, tap = kind == 2 ? o : (o + 7) / 8 * bits;
+    memset(to, 0, taps * tap);
+    for (uint32_t i = 0; i < o * taps; i++) {
+        const uint32_t c = i / taps;
+        const int8_t w = from[i];
+        uint8_t *eight = (uint8_t *)to + i % taps * tap + c / 8 * bits;
+        if (bits == 8) to[i % taps * o + c] = w;
+        else if (bits == 4) eight[c % 8 / 2] |= (uint8_t)((w & 15) << 4 * (c % 2));
+        else eight[0] |= (uint8_t)((kind == 5 ? w != 0 : w < 0) << c % 8);
+        if (bits == 2) eight[1] |= (uint8_t)((w != 0) << c % 8);
+    }
+    return taps * tap;
 }
 
 /* Packs weights [O][K] pair-major; returns the bytes. */

@@ -44,6 +44,23 @@ def test_depthwise_weights_lie_tap_by_tap() -> None:
     assert pack_depthwise(weights).tolist() == [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]
 
 
+@pytest.mark.parametrize("form,low,high", [(Weights.BITS, -1, 1), (Weights.MASKS, 0, 1), (Weights.TRITS, -1, 1), (Weights.INT4, -8, 7)])
+@pytest.mark.parametrize("out", [3, 8, 17])
+def test_small_depthwise_weights_lie_where_the_format_says(form: Weights, low: int, high: int, out: int) -> None:
+    weights = np.random.default_rng(out).integers(low, high + 1, (out, 6, 1)).astype(np.int8)
+    if form == Weights.BITS:
+        weights = np.where(weights < 0, -1, 1).astype(np.int8)
+    bits = {Weights.TRITS: 2, Weights.INT4: 4}.get(form, 1)
+    packed = pack_depthwise(weights, form).reshape(6, -(-out // 8), bits).astype(int)
+    for o, tap, _ in np.ndindex(weights.shape):
+        eight, i = packed[tap, o // 8], o % 8
+        bit, nibble = eight[0] >> i & 1, eight[i // 2] >> 4 * (i % 2) & 15 if form == Weights.INT4 else 0
+        value = {Weights.BITS: 1 - 2 * bit, Weights.MASKS: bit, Weights.INT4: (nibble ^ 8) - 8}.get(form)
+        assert weights[o, tap, 0] == ((1 - 2 * bit) * (eight[1] >> i & 1) if form == Weights.TRITS else value)
+    zeros = pack_depthwise(np.zeros((out, 6, 1), np.int8), form)
+    assert not zeros.any(), "what is past the last channel must be 0"
+
+
 def test_row_major_round_trip() -> None:
     weights = np.random.default_rng(0).choice([-1, 1], (7, 27)).astype(np.int8)
     assert np.array_equal(unpack_signs(pack_signs(weights), 27), weights)

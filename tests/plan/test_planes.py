@@ -43,6 +43,11 @@ def test_weights_take_the_smallest_form(values: list[int], source: DType, form: 
         assert weights_form(np.resize(weights, (64, 9, 8)), source) == Weights.TRITS, "a large layer of pixels too"
 
 
+@pytest.mark.parametrize(("source", "form"), [(DType.I8, Weights.MASKS), (DType.BITS, Weights.MASKS), (DType.U8, Weights.INT8)])
+def test_depthwise_weights_take_it_whatever_they_read(source: DType, form: Weights) -> None:
+    assert weights_form(np.resize(np.int8([0, 1]), (8, 9, 1)), source, groups=8) == form
+
+
 def lowered(body: str, constants: dict[str, np.ndarray]) -> ir.Model:
     """pixels - conv - ternary quantiser ``q``, then ``body``, which gives y."""
     text = f"""net (uint8[N, 3, 8, 8] x) => (float[N, 4] y) {{

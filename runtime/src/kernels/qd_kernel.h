@@ -67,6 +67,10 @@ typedef void qd_small_fn(const uint8_t *weights, qd_small_form form, size_t pair
 /* Depthwise: one tap of one pixel. acc[i] += weights[i] * x[i] for i < n; no sum leaves int32. */
 typedef void qd_depthwise_fn(const int8_t *weights, const int16_t *x, size_t n, int32_t *acc);
 
+/* Eight weights after eight, each eight in as many bytes as one has bits: bits, or masks, signs and masks of trits, nibbles. Writes n of
+   them, rounded up to eight, as int8. */
+void qd_unpack_ref(const uint8_t *packed, qd_small_form form, size_t n, int8_t *to);
+
 /* Threshold and pack one pixel: bit i of out = acc[i] < thresholds[i]; ceil(channels / 8) bytes are written, spare bits 0. */
 typedef void qd_pack_fn(const int32_t *acc, const int32_t *thresholds, size_t channels, uint8_t *out);
 
