@@ -337,6 +337,7 @@ static void check_stream(const char *name, qd_stream_fn *kernel) {
 /* A whole convolution has a test of its own, test_conv.c. */
 #define CHECK_map(name, function) (void)(function)
 #define CHECK_trit_map(name, function) (void)(function)
+#define CHECK_planes(name, function) (void)(function)
 #define CHECK_pixels(name, function) (void)(function)
 #define CHECK_int8(name, function) check_int8(name, function)
 #define CHECK_trits(name, function) check_trits(name, function), check_trits_extreme(name, function)

@@ -98,15 +98,15 @@ QD_AVX2_INLINE void slide(const qd_map *m, const qd_lanes *t, const qd_walk *wal
     uint8_t w[QD_SLIDE_BYTES][2][32] __attribute__((aligned(32)));
     qd_slide_weights(m, t->weights, t->rows, w);
     for (size_t y = walk->rows.begin; y < walk->rows.end; y++) {
-        const uint8_t *row = m->in + ((y * m->stride_h + walk->rows.from - m->top) * m->w - m->left) * m->pixel;
+        const size_t row = ((y * m->stride_h + walk->rows.from - m->top) * m->w - m->left) * m->pixel; /* may lie before the map: at brings it back */
         for (size_t x = walk->columns.begin; x < walk->columns.end; x += 4) {
             const size_t at = walk->columns.end - x < 4 ? walk->columns.end - 4 : x; /* the last ones maybe once more */
             size_t pixel[4];
             __m256i count[2];
             if (m->pixel == 2 && m->kernel_w == 3) { /* 9 to 16 channels in, the size that networks have */
-                qd_slide(2, 3, t->next_row, (const uint8_t(*)[2][32])w, t->rows, row + 2 * at, count);
+                qd_slide(2, 3, t->next_row, (const uint8_t(*)[2][32])w, t->rows, m->in + (row + 2 * at), count);
             } else {
-                qd_slide(m->pixel, m->kernel_w, t->next_row, (const uint8_t(*)[2][32])w, t->rows, row + at * m->pixel, count);
+                qd_slide(m->pixel, m->kernel_w, t->next_row, (const uint8_t(*)[2][32])w, t->rows, m->in + (row + at * m->pixel), count);
             }
             if (m->thresholds && m->out_pixel == 2) { /* the bits of two pixels are the lanes of a vector */
                 const uint64_t bits = (uint64_t)qd_lanes_reached_bytes(count[1], t->limit[0][0]) << 32 | qd_lanes_reached_bytes(count[0], t->limit[0][0]);
