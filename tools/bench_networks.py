@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Whole networks at full size, random weights, beside their peers: `python3 tools/bench_networks.py [--threads 2] [--json F]`.
+"""Whole networks beside their peers: `python3 tools/bench_networks.py [--threads 2] [--json F]`.
 
-VGG-small (32x32x3, 128 to 512 channels) and QuickNet (224x224x3, 64 to 512 channels) with binary weights and activations: every kernel
-family of this machine, and the same network on Larq Compute Engine (where ``QNN_DEPLOY_LCE_PYTHON`` names a Python that has it), in fp32 on
-TFLite, and in 8 bits and in fp32 on ONNX Runtime, interleaved; then the share of the operators beside the convolutions, and with
-``--threads`` the speed-up over one thread.
+The shipped ResNet-20 and CNV, VGG-small (32x32x3, 128 to 512 channels) and QuickNet (224x224x3, 64 to 512 channels), these two with random
+weights, all with binary weights and activations: every kernel family of this machine, and the same network on Larq Compute Engine (where
+``QNN_DEPLOY_LCE_PYTHON`` names a Python that has it), in fp32 on TFLite, and in 8 bits and in fp32 on ONNX Runtime, interleaved; then
+the share of the operators beside the convolutions, and with ``--threads`` the speed-up over one thread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from typing import Any
 
 from environment import enter
 
-NETWORKS = ("vgg_small", "quicknet")
+NETWORKS = {
+    "resnet20": "models/cifar10-resnet20-w1a1/model.pt",
+    "cnv": "models/cifar10-cnv-w1a1/model.pt",
+    "vgg_small": "tests.networks.full_size:vgg_small",
+    "quicknet": "tests.networks.full_size:quicknet",
+}
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def measure(name: str, families: tuple[str, ...], runs: int, threads: int, peers: bool) -> list[dict[str, Any]]:
@@ -28,7 +34,8 @@ def measure(name: str, families: tuple[str, ...], runs: int, threads: int, peers
 
     with tempfile.TemporaryDirectory(prefix="qnn-deploy-") as folder:
         out = Path(folder) / name
-        api.build(f"tests.networks.full_size:{name}", emit=("qdm", "exe"), out=out)
+        source = NETWORKS[name]
+        api.build(source if ":" in source else str(ROOT / source), emit=("qdm", "exe"), out=out)
         rows = api.bench(str(out), kernels=families, runs=runs, peers=peers)["rows"]
         if threads > 1:
             rows += api.bench(str(out), kernels=families, runs=runs, threads=threads)["rows"]
@@ -51,14 +58,14 @@ def text(row: dict[str, Any]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("networks", nargs="*", default=NETWORKS, help=f"default: {' '.join(NETWORKS)}")
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS), help=f"of {', '.join(NETWORKS)}; default: all")
     parser.add_argument("--kernels", default="", help="families, comma-separated; default: all of this machine")
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    sys.path.insert(0, str(ROOT))
     rows = []
     for name in options.networks:
         families = tuple(filter(None, options.kernels.split(",")))

@@ -39,7 +39,8 @@ static double core_hertz(void) {
 /*
  * Multiply-accumulates per core cycle that a family's instructions allow, by the kind of arithmetic.
  * Bits by bits: REF one 64-bit population count; AVX2 38 operations for 2048 products by table, three ports: four look-ups and four
- * additions of bytes for each of four pixels and 64 channels, and three operations for each half byte of weights; AVX512 ternlog, vpopcntd,
+ * additions of bytes for each of four pixels and 64 channels, and three operations for each half byte of weights; the limit that the goals are set
+ * against, where two output channels a look-up (kernels/conv_planes_avx2.c) need 24 for as many, which is 256; AVX512 ternlog, vpopcntd,
  * vpaddd for 512, two ports; ARM32 full adders, 58 instructions for 256; NEON xor, count, add for 128, two pipes.
  * Trits by bits: the same with AVX2, whose tables hold sums of products; by counting an AND more, which ternlog has for nothing.
  * By trits AVX2 looks up twice, for weights of +1 and of -1: 78 operations. By counting that is no more than trits by bits, but trits by

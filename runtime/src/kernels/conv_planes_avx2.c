@@ -355,12 +355,14 @@ QD_AVX2_TARGET int qd_conv_planes_avx2(const qd_map *m) {
     const size_t taps = m->kernel_h * m->kernel_w, used = (m->channels + 7) / 8, lanes = m->out_channels <= 16 ? 16 : 32;
     const size_t phases = m->stride_h < m->kernel_h ? m->stride_h : m->kernel_h, more = (m->kernel_h - 1) / m->stride_h;
     const size_t planes = phases * m->kernel_w * 2 * used, slots = (QD_PLANES_BYTES / planes - 96) / m->out_w;
+    const size_t pixels = (m->rows[m->n_rows - 1].end - m->rows[0].begin) * m->out_w;
     const int trits = m->weight_planes == 2;
     uint8_t space[QD_PLANES_BYTES + TILE] __attribute__((aligned(32)));
     size_t rows;
     layer g;
     if (m->planes != 1 || m->channels % 2 || taps > 255 || m->kernel_w > MOST_COLUMNS || m->kernel_w * used > MOST_ACROSS) return QD_MAP_NOT;
     if (taps * used * lanes * m->weight_planes > MOST_ROWS || planes > QD_PLANES_BYTES / 128 || slots < more + 1) return QD_MAP_NOT;
+    if ((pixels + 31) / 32 * 32 * 4 > pixels * 5) return QD_MAP_NOT; /* too many lanes without a pixel */
     if (m->w > QD_STRIP_WIDTH || m->out_w > QD_STRIP_WIDTH || m->kernel_h * m->w > QD_STRIP_PIXELS) return QD_MAP_NOT;
     rows = (QD_STRIP_PIXELS / m->w - m->kernel_h) / m->stride_h + 1;
     if (rows > slots - more) rows = slots - more;
