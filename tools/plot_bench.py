@@ -22,7 +22,8 @@ PEERS = ("#55a868", "#c44e52", "#8172b3", "#937860")
 
 def form_of(row: dict[str, Any]) -> str:
     """Our kernel family, or which peer."""
-    return row["kernels"] if row["runner"] == "host" else f"{row['runner']} {row['name'].split(' in ')[-1].split(' on ')[0]}"
+    form = row["name"].split(" in ")[-1] if " in " in row["name"] else row["kernels"]
+    return row["kernels"] if row["runner"] == "host" else f"{row['runner']} {form}"
 
 
 def layers(axis: Any, rows: list[dict[str, Any]]) -> None:
@@ -37,7 +38,7 @@ def layers(axis: Any, rows: list[dict[str, Any]]) -> None:
         for place, row in zip(places, found, strict=True):
             axis.plot([row["limit"]] * 2, [place - height / 2, place + height / 2], color="black", linewidth=1.5)
             axis.text(max(row["mac_per_cycle"], row["limit"]) + 2, place, f"{row['fraction']:.0%}", va="center", fontsize=8)
-    axis.plot([], [], color="black", linewidth=1.5, label="limit of the instruction set")
+    axis.plot([], [], color="black", linewidth=1.5, label="limit, one output channel a look-up")
     axis.set_yticks(range(len(shapes)), shapes, fontsize=8)
     axis.invert_yaxis()
     axis.margins(x=0.12)
