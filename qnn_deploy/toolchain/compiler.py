@@ -23,11 +23,10 @@ from qnn_deploy.targets import Target
 PROGRAMS = ("qd_run", "qd_bench")
 # The library alone, for a firmware: its tables of buffers are small, because checking a model takes four bytes of stack for each.
 OBJECT = "qd.o"
-# A frame pointer would take one of their thirteen registers.
-BARE: tuple[str, ...] = ("-r", "-nostdlib", "-fno-math-errno", "-fomit-frame-pointer", "-Iport/bare")
+BARE: tuple[str, ...] = ("-r", "-nostdlib", "-fno-math-errno", "-Iport/bare")
 BARE += ("-DQD_MAX_BUFFERS=256", "-DQD_MAX_OPERATORS=256", "-DQD_MAX_CONSTANTS=2048")
-# No contraction to fma: exactness (design section 2). zig adds UBSan traps unless told not to.
-FLAGS: tuple[str, ...] = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-sanitize=undefined")
+# No contraction to fma: exactness (design section 2). zig adds UBSan traps and frame pointers unless told not to.
+FLAGS: tuple[str, ...] = ("-std=c11", "-O2", "-ffp-contract=off", "-fno-sanitize=undefined", "-fomit-frame-pointer")
 # A tenth of the program: tables for exceptions, which C has not, and functions that nothing calls.
 FLAGS += ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections")
 _ELF_MACHINES = {22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
