@@ -27,6 +27,7 @@ PROMISED = {
     "cifar10-resnet20-xnor": 0.84,
     "cifar10-resnet20-tga": 0.86,
     "cifar10-resnet20-blend": 0.84,
+    "cifar10-resnet20-ana": 0.81,
 }
 LARGEST = {
     "digits-cnn-w1a1": 10_000,
@@ -37,6 +38,7 @@ LARGEST = {
     "cifar10-resnet20-xnor": 60_000,
     "cifar10-resnet20-tga": 90_000,
     "cifar10-resnet20-blend": 100_000,
+    "cifar10-resnet20-ana": 90_000,
 }
 
 
