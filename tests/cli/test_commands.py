@@ -316,7 +316,7 @@ cli.main([])
 def test_a_terminated_build_leaves_nothing(small_checkpoint: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "qnn_deploy", "build", str(small_checkpoint), "--emit", "qdm", "-o", str(tmp_path / "out")]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    # Before it writes, torch's import or export may be what the signal hits, whose C++ then ends the process (SIGABRT); nothing is there yet.
+    # Before it writes, the signal may hit the import or export of torch, whose C++ then ends the process (SIGABRT): nothing is there yet.
     while process.poll() is None and not any(tmp_path.iterdir()):
         time.sleep(0.002)
     process.send_signal(signal.SIGTERM)
