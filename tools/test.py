@@ -29,7 +29,7 @@ _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
 def c_suites() -> Iterator[tuple[str, list[str], dict[str, str], str]]:
     """(name, compiler and flags, environment, why it cannot run or nothing) of each build of the C suites."""
     found = [name for name in ("gcc", "clang") if shutil.which(name)]
-    for name in found:
+    for name in found[:1]:  # clang has sanitised builds, and zig's is another
         yield f"C, {name}", [name], {}, ""
     yield "C, zig", [_ZIG], {"QD_FREESTANDING": "0"}, ""
     sanitised = next((name for name in ("clang", "gcc") if name in found), "")
@@ -45,7 +45,10 @@ def c_suites() -> Iterator[tuple[str, list[str], dict[str, str], str]]:
         emulator = shutil.which(name) or shutil.which(f"{name}-static")
         why = "" if emulator else f"{name} not found (apt install qemu-user)"
         flags = ["-target", triple, f"-mcpu={cpu}", "-static"]
-        yield f"C, {row} under qemu", [_ZIG, *flags], {"QD_RUNNER": emulator or "", "QD_FREESTANDING": "0"}, why
+        environment = {"QD_RUNNER": emulator or "", "QD_FREESTANDING": "0"}
+        if row == "riscv64":  # its verifier is arm64's: 64 bits, little end first; damaged files take half a minute
+            environment["QD_TESTS"] = "kernels ops math conv verify planes move island threads"
+        yield f"C, {row} under qemu", [_ZIG, *flags], environment, why
 
 
 def foreign_targets() -> Iterator[tuple[str, str, str, str]]:
@@ -113,10 +116,10 @@ def main() -> int:
     for name, compiler, environment, why in c_suites():
         if why:
             skipped.append(f"{name:<22} not run: {why}")
-        elif not (fast and ("qemu" in name or "-fsanitize" in " ".join(compiler) or name == "C, clang")):
+        elif not (fast and ("qemu" in name or "-fsanitize" in " ".join(compiler))):
             steps.append((name, ["sh", "runtime/tests/run.sh", *compiler], environment))
     if not fast:
-        steps.append(("fuzz", [python, "tools/fuzz.py", "--seconds", "20"], None))
+        steps.append(("fuzz", [python, "tools/fuzz.py", "--seconds", "10"], None))
         # Short forms of what docs/reliability.md reports.
         if shutil.which("clang"):
             steps.append(("mutants", [python, "tools/mutants.py"], None))

@@ -332,6 +332,7 @@ __attribute__((noinline)) QD_AVX2_TARGET static void run(layer *g, size_t rows) 
     const size_t block = m->kernel_h * m->kernel_w * m->pixel * m->weight_planes, end = m->rows[m->n_rows - 1].end;
     uint16_t chosen[MOST_ROWS];
     qd_beside beside[MOST_COLUMNS];
+    QD_FOR_MSAN(beside);
     qd_find_beside(&g->apart, rows + m->kernel_h - 1, beside);
     for (size_t y = m->rows[0].begin, n; y < end; y += n) {
         n = strip_of(rows, end - y, m->out_w);
@@ -364,6 +365,7 @@ QD_AVX2_TARGET int qd_conv_planes_avx2(const qd_map *m) {
     if (taps * used * lanes * m->weight_planes > MOST_ROWS || planes > QD_PLANES_BYTES / 128 || slots < more + 1) return QD_MAP_NOT;
     if ((pixels + 31) / 32 * 32 * 4 > pixels * 5) return QD_MAP_NOT; /* too many lanes without a pixel */
     if (m->w > QD_STRIP_WIDTH || m->out_w > QD_STRIP_WIDTH || m->kernel_h * m->w > QD_STRIP_PIXELS) return QD_MAP_NOT;
+    QD_FOR_MSAN(space);
     rows = (QD_STRIP_PIXELS / m->w - m->kernel_h) / m->stride_h + 1;
     if (rows > slots - more) rows = slots - more;
     g.apart.map = m;
