@@ -261,9 +261,7 @@ def run(name: str, images: Any, *, target: str | None = None, runner: str | None
     """
     from qnn_deploy.evaluate import subjects
 
-    subject = subjects.predictor(name, target=target, runner=runner, kernels=kernels)
-    subjects.check_input(images, subject.shape, subject.dtype, "the input")
-    return subject.predict(images)
+    return subjects.predictor(name, target=target, runner=runner, kernels=kernels).run(images)
 
 
 def bench(

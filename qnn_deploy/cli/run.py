@@ -31,8 +31,7 @@ def command(name: str, source: str, out: str | None, target: str | None, runner:
 
     images = read_input(Path(source))
     subject = subjects.predictor(name, target=target, runner=runner, kernels=kernels)
-    subjects.check_input(images, subject.shape, subject.dtype, "the input")
-    logits = subject.predict(images)
+    logits = subject.run(images)
     if out is not None:
         stream = io.BytesIO()
         np.save(stream, logits)

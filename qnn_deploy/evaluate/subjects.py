@@ -77,6 +77,15 @@ class Predictor:
     dtype: str
     classes: bool
 
+    def run(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Logits of a stranger's ``images``.
+
+        Raises:
+            UserError: QD0104 where they do not fit.
+        """
+        check_input(images, self.shape, self.dtype, "the input")
+        return self.predict(images)
+
 
 def read_bytes(path: Path) -> bytes:
     """The file's content.

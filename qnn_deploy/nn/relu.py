@@ -24,8 +24,8 @@ class _Relu(torch.autograd.Function):
 class ReLU(nn.ReLU):
     """`torch.nn.ReLU`, the same values and gradients.
 
-    Where the result is quantised, the gradient needs to know for each value whether it was positive. torch's own compiled loops store such
-    comparisons, as bool, several times slower than they compute: here it is an int8 product of arithmetic.
+    The gradient needs to know of each value whether it was positive. The loops that torch compiles store a comparison, as bool, several
+    times slower than they compute it; here the sign of the result is kept instead, as int8, which needs no comparison.
     """
 
     def forward(self, x: Tensor) -> Tensor:

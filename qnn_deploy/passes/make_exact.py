@@ -170,8 +170,8 @@ class MakeExact(LevelPass):
 def _what(x: ir.Value) -> str:
     """Integers that are no activation's, for people."""
     producer = x.producer()
-    if x.dtype == ir.DataType.FLOAT and is_op(producer, "MaxPool", "Concat"):
-        return f"{producer.op_type} of integers that has no form but floats"  # type: ignore[union-attr]
+    if producer is not None and x.dtype == ir.DataType.FLOAT and is_op(producer, "MaxPool", "Concat"):
+        return f"{producer.op_type} of integers that has no form but floats"
     return "raw pixels" if x.dtype == ir.DataType.UINT8 else "accumulators"
 
 
