@@ -11,6 +11,7 @@ typedef struct qd_kernels {
     qd_trit_map_kernel trit_map; /* or null */
     qd_planes_kernel planes; /* or null */
     qd_pixels_kernel pixels; /* or null */
+    qd_bytes_kernel bytes;   /* or null */
     qd_bits_kernel bits;
     qd_int8_kernel int8;
     qd_trits_kernel trits;

@@ -45,6 +45,7 @@ static qd_map_kernel kernel_for(const qd_job *job) {
     if (in == QD_BITS && weights == QD_WEIGHTS_BITS) return job->kernels->map;
     if ((in == QD_BITS || in == QD_TRITS) && (weights == QD_WEIGHTS_BITS || weights == QD_WEIGHTS_TRITS)) return job->kernels->trit_map;
     if (in == QD_U8 && weights == QD_WEIGHTS_INT8) return job->kernels->pixels;
+    if (in == QD_I8) return job->kernels->bytes;
     return NULL;
 }
 
@@ -63,6 +64,7 @@ int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
     map.weights = v->weights;
     map.weight_planes = v->shape.bits;
     map.planes = v->shape.planes;
+    map.form = v->shape.bits == 8 ? (qd_small_form)0 : v->form;
     map.zero = v->zero;
     map.in = v->in;
     map.h = v->h;

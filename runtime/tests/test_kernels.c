@@ -339,6 +339,7 @@ static void check_stream(const char *name, qd_stream_fn *kernel) {
 #define CHECK_trit_map(name, function) (void)(function)
 #define CHECK_planes(name, function) (void)(function)
 #define CHECK_pixels(name, function) (void)(function)
+#define CHECK_bytes(name, function) (void)(function)
 #define CHECK_int8(name, function) check_int8(name, function)
 #define CHECK_trits(name, function) check_trits(name, function), check_trits_extreme(name, function)
 #define CHECK_small(name, function) check_small(name, function)

@@ -9,7 +9,7 @@
  */
 #if defined(__x86_64__)
 
-#include "avx2.h"
+#include "finish_avx2.h"
 
 /* Vectors of weights; blocks of eight channels; bytes of a copy. */
 enum { MOST_WORDS = 896, MOST_BLOCKS = 64, MOST_BYTES = 4096, SPARE = 16 };
@@ -114,53 +114,16 @@ QD_AVX2_INLINE void multiply(const int WORDS, const int P, const int Q, const la
     }
 }
 
-/* Bits of eight channels. */
-QD_AVX2_INLINE unsigned bits_of(const int32_t *thresholds, __m256i acc) {
-    const __m256i limit = _mm256_loadu_si256((const __m256i *)(const void *)thresholds);
-    return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(limit, acc)));
-}
-
-/* Q blocks of P pixels from `pixel` on. */
-QD_AVX2_INLINE void finish(const int P, const int Q, const layer *g, size_t block, const __m256i (*acc)[2], size_t pixel) {
-    const qd_map *m = g->map;
-    const size_t c = 8 * block, channels = m->out_channels - c < 8 * (size_t)Q ? m->out_channels - c : 8 * (size_t)Q;
-    if (channels < 8 * (size_t)Q || (!m->thresholds && !m->steps)) {
-        for (size_t p = 0; p < (size_t)P; p++) {
-            int32_t values[16];
-            for (int q = 0; q < Q; q++) _mm256_storeu_si256((__m256i *)(void *)(values + 8 * q), acc[p][q]);
-            if (m->thresholds) qd_pack_ref(values, m->thresholds + c, channels, m->out + (pixel + p) * m->out_pixel + block);
-            else qd_store_values(m, c, channels, values, pixel + p);
-        }
-    } else if (m->thresholds) {
-        uint8_t *to = m->out + pixel * m->out_pixel + block;
-        _Pragma("GCC unroll 4") for (int p = 0; p < P; p++, to += m->out_pixel) {
-            const uint16_t both = (uint16_t)(bits_of(m->thresholds + c, acc[p][0]) | (Q > 1 ? bits_of(m->thresholds + c + 8, acc[p][1]) << 8 : 0));
-            if (Q > 1) memcpy(to, &both, 2);
-            else to[0] = (uint8_t)both;
-        }
-    } else {
-        _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) {
-            const qd_steps8 s = qd_steps_from(m->steps, c + 8 * (size_t)q);
-            for (int p = 0; p < P; p++) {
-                const size_t at = (pixel + (size_t)p) * m->out_channels + c + 8 * (size_t)q;
-                const __m256 v = qd_apply8(1, &s, acc[p][q], m->add ? _mm256_loadu_ps(m->add + at) : _mm256_set1_ps(-0.0f));
-                _mm256_storeu_ps((float *)(void *)m->out + at, v);
-                if (m->signs) m->signs[(pixel + (size_t)p) * m->sign_pixel + block + (size_t)q] = qd_signs8(v);
-            }
-        }
-    }
-}
-
 QD_AVX2_INLINE void tile(const int WORDS, const int P, const layer *g, const uint8_t *at, size_t next, size_t pixel) {
     __m256i acc[4][2];
     size_t block = 0;
     for (; block + 2 <= g->blocks; block += 2) {
         multiply(WORDS, P, 2, g, block, at, next, acc);
-        finish(P, 2, g, block, (const __m256i(*)[2])acc, pixel);
+        qd_finish(P, 2, g->map, block, (const __m256i(*)[2])acc, pixel);
     }
     if (block < g->blocks) {
         multiply(WORDS, P, 1, g, block, at, next, acc);
-        finish(P, 1, g, block, (const __m256i(*)[2])acc, pixel);
+        qd_finish(P, 1, g->map, block, (const __m256i(*)[2])acc, pixel);
     }
 }
 

@@ -107,9 +107,10 @@ typedef struct qd_band {
 /* A convolution for a kernel that reads the map where it lies. Output: bits if thresholds is not null, else binary32 if steps is
    not null, else accumulators. */
 typedef struct qd_map {
-    const uint8_t *weights;  /* zero null: lane-major planes; else pair-major int8 */
+    const uint8_t *weights;  /* of bits and trits: lane-major planes; else pair-major */
     size_t weight_planes, planes; /* of weights and of the input: 1, bits, or 2, trits */
-    const int16_t *zero;     /* u8 input: zero points [channels] in [0, 255]; null: bits */
+    qd_small_form form;      /* of weights of fewer than eight bits on int8; 0: int8 */
+    const int16_t *zero;     /* u8 input: zero points [channels] in [0, 255]; else null */
     const uint8_t *in;
     size_t h, w, pixel, channels; /* of the input: height, width, bytes of a pixel, channels */
     size_t kernel_h, kernel_w, stride_h, stride_w, top, left;
@@ -135,11 +136,14 @@ typedef qd_map_fn qd_trit_map_fn;
 typedef qd_map_fn qd_planes_fn;
 /* The same of 8-bit pixels. */
 typedef qd_map_fn qd_pixels_fn;
+/* The same of int8, by weights of any form. */
+typedef qd_map_fn qd_bytes_fn;
 
 typedef qd_map_fn *qd_map_kernel;
 typedef qd_trit_map_fn *qd_trit_map_kernel;
 typedef qd_planes_fn *qd_planes_kernel;
 typedef qd_pixels_fn *qd_pixels_kernel;
+typedef qd_bytes_fn *qd_bytes_kernel;
 typedef qd_bits_fn *qd_bits_kernel;
 typedef qd_int8_fn *qd_int8_kernel;
 typedef qd_trits_fn *qd_trits_kernel;
