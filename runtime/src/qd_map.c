@@ -84,6 +84,7 @@ int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
     map.thresholds = job->op->epilogue == QD_THRESHOLD ? v->thresholds : NULL;
     map.steps = v->steps;
     map.add = v->add;
+    map.scratch = v->patch;
     map.signs = job->signs;
     map.sign_pixel = qd_plane_bytes(job->out.c);
     if (job->kernels->planes && job->in.dtype == QD_BITS) {

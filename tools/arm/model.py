@@ -23,12 +23,13 @@ Blocks = dict[tuple[str, str], int]
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """What executes a program and what reads its code; ``cores``: llvm-mca's name of each core."""
+    """What executes a program and what reads its code; ``cores``: llvm-mca's name of each; ``call``: cycles of one (llvm-mca's guess)."""
 
     emulator: str
     triple: str
     attributes: str
     cores: dict[str, str]
+    call: int = 100
 
 
 # LLVM 19 gives cortex-a76 the model of the A57; the Neoverse N1 is the A76's server form.
@@ -94,6 +95,7 @@ class Instrument:
         text = "".join(f"# LLVM-MCA-BEGIN {name}\n" + "\n".join(lines) + f"\n# LLVM-MCA-END {name}\n" for name, lines in regions)
         for core, cpu in self._machine.cores.items():
             options = [f"-mcpu={cpu}", f"-mattr={self._machine.attributes}", f"-iterations={_ITERATIONS}"]
+            options.append(f"-call-latency={self._machine.call}")
             found = _run(["llvm-mca-19", f"-mtriple={self._machine.triple}", *options, "-skip-unsupported-instructions=any"], text)
             totals = re.findall(r"Code Region - b(\d+)\n.*?Total Cycles:\s+(\d+)", found, re.DOTALL)
             cycles = {int(i): int(total) / _ITERATIONS for i, total in totals}

@@ -121,6 +121,7 @@ typedef struct qd_map {
     const int32_t *thresholds;
     const qd_stream *steps;
     const float *add; /* second input of a stream, or null */
+    uint8_t *scratch; /* at least 8 bytes for each weight of a channel, up to a multiple of 32 of them; 64-byte aligned */
     uint8_t *signs;   /* of a stream: where its signs are wanted too, or null */
     size_t sign_pixel; /* bytes of a pixel there */
 } qd_map;
