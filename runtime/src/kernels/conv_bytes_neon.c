@@ -13,6 +13,7 @@
 
 #if defined(__aarch64__)
 
+#include "counts_bytes_neon.h"
 #include "dotprod.h"
 
 /* Bytes of weights and of a copy together, and what is read past that. */
@@ -21,13 +22,13 @@ enum { BUFFER = 40960, SPARE = 16, FEWEST = 4 };
 typedef struct layer {
     const qd_map *map;
     size_t across, steps; /* of a kernel row: taps; steps of 16 */
-    size_t at_once;       /* steps whose sums fit in 16 bits */
+    size_t rows_at_once, at_once; /* kernel rows, or steps of one, whose sums fit in 16 bits */
     int8x16_t keep, set;  /* widened masks and bits are ((0 or -1) & keep) | set */
     int dotprod, inverts; /* inverts: weights of -1 by exclusive or */
-    void (*multiply)(const struct layer *g, const int8_t *const *pixels, size_t channels, int32_t (*acc)[16]);
+    void (*multiply)(const struct layer *g, const uint8_t *const *pixels, size_t channels, int32_t (*acc)[16]);
     size_t line;     /* bytes of a row of the copy */
-    int8_t *weights; /* of 16 channels: [four channels][kernel row][step][4][16] */
-    int8_t *copy;
+    uint8_t *weights; /* of 16 channels: [four channels][kernel row][step][4][16] */
+    uint8_t *copy;
     int32_t start[16], limit[16]; /* sums begin with; less than this gives 1 */
 } layer;
 
@@ -70,7 +71,7 @@ static void widen_block(layer *g, size_t block) {
     const qd_map *m = g->map;
     const size_t pair = m->form ? qd_small_pair_bytes(m->form) : 16, all = m->kernel_h * g->steps;
     const uint8_t *from = m->weights + block * (m->kernel_h * g->across / 2) * pair;
-    int8_t *to = g->weights + block % 2 * all * 128;
+    uint8_t *to = g->weights + block % 2 * all * 128;
     int32x4_t minus[8];
     for (size_t i = 0; i < 8; i++) minus[i] = vdupq_n_s32(0);
     for (size_t ky = 0; ky < m->kernel_h; ky++) {
@@ -88,7 +89,7 @@ static void widen_block(layer *g, size_t block) {
                 for (size_t i = 0; i < 8; i++) v[i] = vandq_s8(v[i], vreinterpretq_s8_u8(there));
             }
             _Pragma("GCC unroll 8") for (size_t i = 0; i < 8; i++) {
-                vst1q_s8(to + i / 4 * all * 64 + i % 4 * 16, v[i]);
+                vst1q_u8(to + i / 4 * all * 64 + i % 4 * 16, vreinterpretq_u8_s8(v[i]));
                 if (g->inverts) minus[i] = vpadalq_s16(minus[i], vpaddlq_s8(v[i]));
             }
             from += taps / 2 * pair;
@@ -98,69 +99,46 @@ static void widen_block(layer *g, size_t block) {
     for (size_t i = 0; i < 8; i++) g->start[block % 2 * 8 + i] = -vaddvq_s32(minus[i]);
 }
 
-/* Sums of all lanes: of four vectors those of one pixel. */
-QD_NEON_INLINE int32x4_t add_lanes(const int32x4_t *sums) { return vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3])); }
+/* The sums of four vectors' lanes. */
+QD_NEON_INLINE int32x4_t add_up(const int halves, const int32x4_t *sums) {
+    int32x4_t v[4];
+    _Pragma("GCC unroll 4") for (size_t i = 0; i < 4; i++) v[i] = halves ? vpaddlq_s16(vreinterpretq_s16_s32(sums[i])) : sums[i];
+    return vpaddq_s32(vpaddq_s32(v[0], v[1]), vpaddq_s32(v[2], v[3]));
+}
 
-/* Sums of four pixels, whose windows begin at `pixels`, with the channels, four at a time. STEP adds products of vectors, TO_WORDS makes sums of 32 bits. */
-#define MULTIPLY(name, TARGET, STEP, TO_WORDS)                                                                                 \
-    TARGET static void name(const layer *g, const int8_t *const *pixels, size_t channels, int32_t (*acc)[16]) {                 \
-        const size_t rows = g->map->kernel_h, steps = g->steps;                                                                \
-        const int8_t *w = g->weights;                                                                                          \
-        for (size_t c = 0; c < channels; c += 4) {                                                                             \
-            size_t ky = 0, k = 0, at = 0;                                                                                      \
-            int32x4_t total[4];                                                                                                \
-            for (size_t p = 0; p < 4; p++) total[p] = vld1q_s32(g->start + c);                                                 \
-            do {                                                                                                               \
-                int32x4_t sums[4][4];                                                                                          \
-                size_t left = g->at_once;                                                                                      \
-                _Pragma("GCC unroll 4") for (size_t p = 0; p < 4; p++) {                                                       \
-                    _Pragma("GCC unroll 4") for (size_t i = 0; i < 4; i++) sums[p][i] = vdupq_n_s32(0);                        \
-                }                                                                                                              \
-                do {                                                                                                           \
-                    size_t some = steps - k < left ? steps - k : left;                                                         \
-                    k += some;                                                                                                 \
-                    left -= some;                                                                                              \
-                    for (; some > 0; some--, at += 16, w += 64) {                                                              \
-                        const int8x16_t v[4] = {vld1q_s8(w), vld1q_s8(w + 16), vld1q_s8(w + 32), vld1q_s8(w + 48)};             \
-                        _Pragma("GCC unroll 4") for (size_t p = 0; p < 4; p++) {                                               \
-                            const int8x16_t x = vld1q_s8(pixels[p] + at);                                                      \
-                            _Pragma("GCC unroll 4") for (size_t i = 0; i < 4; i++) sums[p][i] = STEP(sums[p][i], x, v[i]);     \
-                        }                                                                                                      \
-                    }                                                                                                          \
-                    if (k == steps) {                                                                                          \
-                        k = 0;                                                                                                 \
-                        ky++;                                                                                                  \
-                        at += g->line - 16 * steps;                                                                            \
-                    }                                                                                                          \
-                } while (left > 0 && ky < rows);                                                                               \
-                _Pragma("GCC unroll 4") for (size_t p = 0; p < 4; p++) {                                                       \
-                    _Pragma("GCC unroll 4") for (size_t i = 0; i < 4; i++) sums[p][i] = TO_WORDS(sums[p][i]);                  \
-                    total[p] = vaddq_s32(total[p], add_lanes(sums[p]));                                                        \
-                }                                                                                                              \
-            } while (ky < rows);                                                                                               \
-            for (size_t p = 0; p < 4; p++) vst1q_s32(acc[p] + c, total[p]);                                                    \
-        }                                                                                                                      \
+/* Sums of four pixels, whose windows begin at `pixels`, with the channels, four at a time. HALVES: sums of pairs in 16 bits. */
+#define MULTIPLY(name, TARGET, BLOCK, HALVES)                                                                                     \
+    TARGET static void name(const layer *g, const uint8_t *const *pixels, size_t channels, int32_t (*acc)[16]) {                  \
+        qd_walk walk;                                                                                                             \
+        for (size_t r = 0; r < g->map->kernel_h; r += g->rows_at_once) {                                                          \
+            walk.stretches = g->map->kernel_h - r < g->rows_at_once ? g->map->kernel_h - r : g->rows_at_once;                     \
+            for (size_t k = 0; k < g->steps; k += g->at_once) {                                                                   \
+                const uint8_t *weights = g->weights + 64 * (r * g->steps + k);                                                    \
+                walk.steps = g->steps - k < g->at_once ? g->steps - k : g->at_once;                                               \
+                walk.x_skip = g->line - 16 * walk.steps;                                                                          \
+                walk.w_skip = 64 * (g->steps - walk.steps);                                                                       \
+                for (size_t p = 0; p < 4; p++) walk.x[p] = pixels[p] + r * g->line + 16 * k;                                      \
+                for (size_t c = 0; c < channels; c += 4, weights += 64 * g->map->kernel_h * g->steps) {                           \
+                    int32x4_t sums[16];                                                                                           \
+                    BLOCK(&walk, weights, sums);                                                                                  \
+                    _Pragma("GCC unroll 4") for (size_t p = 0; p < 4; p++) {                                                      \
+                        const int32x4_t before = vld1q_s32(r + k > 0 ? acc[p] + c : g->start + c);                                \
+                        vst1q_s32(acc[p] + c, vaddq_s32(before, add_up(HALVES, sums + 4 * p)));                                   \
+                    }                                                                                                             \
+                }                                                                                                                 \
+            }                                                                                                                     \
+        }                                                                                                                         \
     }
-
-#define HALVES(sum) vreinterpretq_s16_s32(sum)
-#define ADD_PAIRS(sum, products) vreinterpretq_s32_s16(vpadalq_s8(HALVES(sum), products))
-#define SELECT(sum, x, w) ADD_PAIRS(sum, vandq_s8(x, w))
-#define INVERT(sum, x, w) ADD_PAIRS(sum, veorq_s8(x, w))
-#define LOW(sum, x, w) vmlal_s8(HALVES(sum), vget_low_s8(x), vget_low_s8(w))
-#define SMALL(sum, x, w) vreinterpretq_s32_s16(vmlal_high_s8(LOW(sum, x, w), x, w))
-#define BYTES(sum, x, w) vpadalq_s16(vpadalq_s16(sum, vmull_s8(vget_low_s8(x), vget_low_s8(w))), vmull_high_s8(x, w))
-#define FROM_HALVES(sum) vpaddlq_s16(HALVES(sum))
-#define NOTHING(sum) sum
-MULTIPLY(select, QD_NEON_TARGET, SELECT, FROM_HALVES)
-MULTIPLY(invert, QD_NEON_TARGET, INVERT, FROM_HALVES)
-MULTIPLY(small, QD_NEON_TARGET, SMALL, FROM_HALVES)
-MULTIPLY(bytes, QD_NEON_TARGET, BYTES, NOTHING)
+MULTIPLY(by_masks, QD_NEON_TARGET, qd_by_masks, 1)
+MULTIPLY(by_signs, QD_NEON_TARGET, qd_by_signs, 1)
+MULTIPLY(by_small, QD_NEON_TARGET, qd_by_small, 1)
+MULTIPLY(by_bytes, QD_NEON_TARGET, qd_by_bytes, 0)
 #if QD_DOTPROD_KERNELS
-MULTIPLY(dots, QD_DOTPROD_TARGET, vdotq_s32, NOTHING)
+MULTIPLY(by_dots, QD_DOTPROD_TARGET, qd_by_dots, 0)
 #endif
 
 /* 16 channels, or as many as there are, from c on of four pixels. */
-static void tile(const layer *g, size_t c, const int8_t *const *pixels, const size_t *pixel) {
+static void tile(const layer *g, size_t c, const uint8_t *const *pixels, const size_t *pixel) {
     const qd_map *m = g->map;
     const size_t channels = m->out_channels - c < 16 ? m->out_channels - c : 16;
     int32_t acc[4][16];
@@ -183,7 +161,7 @@ static void tile(const layer *g, size_t c, const int8_t *const *pixels, const si
 static void strip(const layer *g, size_t c, size_t y, size_t end, size_t x, size_t n) {
     const qd_map *m = g->map;
     const size_t step = m->stride_w * m->channels, count = (end - y) * n;
-    const int8_t *in = g->copy, *pixels[4];
+    const uint8_t *in = g->copy, *pixels[4];
     size_t at = y * m->out_w + x, left = n, pixel[4];
     for (size_t i = 0; i < count; i += 4) {
         QD_SMALL_LOOP for (size_t p = 0; p < 4; p++) {
@@ -207,7 +185,7 @@ static void copy_strip(const layer *g, size_t y, size_t end, size_t x, size_t n)
     const qd_map *m = g->map;
     const size_t first = x * m->stride_w, wide = (n - 1) * m->stride_w + m->kernel_w, right = m->left + m->w, rows = (end - y - 1) * m->stride_h + m->kernel_h;
     const size_t from = first > m->left ? first : m->left, until = first + wide < right ? first + wide : right; /* in the padded map */
-    int8_t *to = g->copy;
+    uint8_t *to = g->copy;
     for (size_t r = 0; r < rows; r++, to += g->line) {
         const size_t at = y * m->stride_h + r - m->top; /* wraps above the map */
         const size_t before = at < m->h && from < until ? (from - first) * m->channels : wide * m->channels, behind = (first + wide - until) * m->channels;
@@ -223,7 +201,8 @@ static int run(const qd_map *m, int dotprod) {
     const size_t end = m->rows[m->n_rows - 1].end, across = m->kernel_w * m->channels, steps = (across + 15) / 16;
     const size_t weights = 16 * 16 * m->kernel_h * steps, room = BUFFER > weights ? BUFFER - weights : 0;
     const size_t most = room / (m->kernel_h * m->channels); /* columns of a copy, if it is of one output row */
-    _Alignas(16) int8_t buffer[BUFFER + SPARE];
+    _Alignas(16) uint8_t buffer[BUFFER + SPARE];
+    const size_t fits = dotprod || !m->form ? SIZE_MAX : m->form == QD_SMALL_INT4 ? 15 : 127; /* steps whose sums are of 16 bits */
     size_t columns, rows;
     layer g;
     if (across % 2 || most < m->kernel_w + 3 * m->stride_w || qd_map_pixels(m) < FEWEST) return QD_MAP_NOT;
@@ -232,13 +211,14 @@ static int run(const qd_map *m, int dotprod) {
     g.map = m;
     g.across = across;
     g.steps = steps;
-    g.at_once = dotprod || !m->form ? SIZE_MAX : m->form == QD_SMALL_INT4 ? 15 : 127;
+    g.rows_at_once = fits / steps > 0 ? fits / steps : 1;
+    g.at_once = fits < steps ? fits : steps;
     g.inverts = m->form == QD_SMALL_BITS && across % 16 == 0 && !dotprod;
     g.keep = vdupq_n_s8(m->form == QD_SMALL_MASKS && dotprod ? 1 : -1);
     g.set = vdupq_n_s8(m->form == QD_SMALL_BITS && !g.inverts ? 1 : 0);
-    g.multiply = m->form == QD_SMALL_MASKS ? select : g.inverts ? invert : m->form ? small : bytes;
+    g.multiply = m->form == QD_SMALL_MASKS ? by_masks : g.inverts ? by_signs : m->form ? by_small : by_bytes;
 #if QD_DOTPROD_KERNELS
-    if (dotprod) g.multiply = dots;
+    if (dotprod) g.multiply = by_dots;
 #endif
     g.line = ((columns - 1) * m->stride_w + m->kernel_w) * m->channels;
     g.weights = buffer;
