@@ -11,6 +11,7 @@ static int32_t x[MOST], wanted[40 * 40 * 80], answer[40 * 40 * 80], streamed[40 
 static uint8_t expected[40 * 40 * 80 * 4], sign_bits[40 * 40 * 16];
 static uint8_t input[MOST * 2];
 static int16_t zero[CHANNELS];
+static int at_end; /* 0: random; -1 or +1: all weights as far to that side as they go, activations of eight bits to the negative one */
 
 typedef struct geometry {
     uint32_t dtype, weights, h, w, c, o, kernel[2], stride[2], padding[4], dilation[2], groups, oh, ow;
@@ -73,7 +74,7 @@ static void make_input(const geometry *g) {
             input[i] = (uint8_t)random_u32();
             x[i] = input[i] - zero[c];
         } else if (g->dtype == 2) {
-            input[i] = (uint8_t)random_u32();
+            input[i] = at_end ? 128 : (uint8_t)random_u32();
             x[i] = (int8_t)input[i];
         } else if (g->dtype == 3) {
             const int16_t value = (int16_t)random_in(-32768, 32767);
@@ -183,9 +184,10 @@ static void sign_streamed(const geometry *g, uint8_t *to) {
 
 /* Of kind 1: bits, 2: int8, 3: trits, 4: int4, 5: masks. */
 static int8_t random_weight(uint32_t kind) {
+    const int low = kind == 2 ? -128 : kind == 4 ? -8 : kind == 5 ? 0 : -1, high = kind == 2 ? 127 : kind == 4 ? 7 : 1;
+    if (at_end) return (int8_t)(at_end < 0 ? low : high);
     if (kind == 1) return random_in(0, 1) ? 1 : -1;
-    if (kind == 5) return (int8_t)random_in(0, 1);
-    return (int8_t)(kind == 2 ? random_in(-128, 127) : kind == 3 ? random_in(-1, 1) : random_in(-8, 7));
+    return (int8_t)random_in(low, high);
 }
 
 static void one(const geometry *g) {
@@ -281,6 +283,11 @@ static void one(const geometry *g) {
 
 int main(int argc, char **argv) {
     const int rounds = argc > 1 ? atoi(argv[1]) : 500;
+    for (uint32_t weights = 1; weights <= 5; weights++) { /* more products than sums of 16 bits hold */
+        const geometry large = {2, weights, 4, 20, 128, 17, {1, 16}, {1, 1}, {0, 0, 0, 0}, {1, 1}, 1, 4, 5, 0, 0};
+        for (at_end = -1; at_end <= 1; at_end += 2) one(&large);
+    }
+    at_end = 0;
     for (int i = 0; i < rounds;) {
         geometry g;
         if (!make_geometry(&g)) continue;
