@@ -24,7 +24,7 @@ typedef struct layer {
     size_t across, steps; /* of a kernel row: taps; steps of 16 */
     size_t rows_at_once, at_once; /* kernel rows, or steps of one, whose sums fit in 16 bits */
     int8x16_t keep, set;  /* widened masks and bits are ((0 or -1) & keep) | set */
-    int dotprod, inverts; /* inverts: weights of -1 by exclusive or */
+    int inverts;          /* weights of -1 by exclusive or */
     void (*multiply)(const struct layer *g, const uint8_t *const *pixels, size_t channels, int32_t (*acc)[16]);
     size_t line;     /* bytes of a row of the copy */
     uint8_t *weights; /* of 16 channels: [four channels][kernel row][step][4][16] */
@@ -199,7 +199,7 @@ static void copy_strip(const layer *g, size_t y, size_t end, size_t x, size_t n)
 
 static int run(const qd_map *m, int dotprod) {
     const size_t end = m->rows[m->n_rows - 1].end, across = m->kernel_w * m->channels, steps = (across + 15) / 16;
-    const size_t weights = 16 * 16 * m->kernel_h * steps, room = BUFFER > weights ? BUFFER - weights : 0;
+    const size_t weights = 256 * m->kernel_h * steps, room = BUFFER > weights ? BUFFER - weights : 0;
     const size_t most = room / (m->kernel_h * m->channels); /* columns of a copy, if it is of one output row */
     _Alignas(16) uint8_t buffer[BUFFER + SPARE];
     const size_t fits = dotprod || !m->form ? SIZE_MAX : m->form == QD_SMALL_INT4 ? 15 : 127; /* steps whose sums are of 16 bits */
