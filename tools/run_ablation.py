@@ -30,7 +30,7 @@ SMALL = (
     "data=tools.ablation.small:cifar10",
     "crop=2",
     "logit_scale=1.0",
-    "precision=float32",
+    "precision=bfloat16",
     "compile=false",
     "threads=1",
     "arguments.size=16",
@@ -39,7 +39,7 @@ SMALL = (
     "arguments.first=float",
     "arguments.last=float",
 )
-"""ResNet-20 of half the width on 25,000 images of 16x16 (`tools/ablation/small.py`). Weights alone are quantised, as in the paper."""
+"""ResNet-20 of half the width on 16,667 images of 16x16 (`tools/ablation/small.py`). Weights alone are quantised, as in the paper."""
 METHOD = "arguments.weights.name"
 COLUMNS = ("test_accuracy", "train_accuracy", "flip_ratio")
 
@@ -116,7 +116,7 @@ def plot(path: Path, results: dict[str, list[dict[str, str]]]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true", help="25,000 images of 16x16 and half the width")
+    parser.add_argument("--small", action="store_true", help="16,667 images of 16x16 and half the width")
     parser.add_argument("--seed", action="append", default=[], metavar="N", help="not 0, 1, 2; may be given several times")
     parser.add_argument("--only", action="append", default=[], choices=ABLATIONS, help="this ablation; may be given several times")
     parser.add_argument("--report", action="store_true", help="train nothing: tables and plot of what there is")

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from qnn_deploy.data import load
 
-EVERY, SIDE = 2, 16
+EVERY, SIDE = 3, 16
 
 
 def cifar10(split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Every second image to train, 25,000, and all to test, each pixel the rounded mean of four: uint8 [N, 3, 16, 16], int64 [N]."""
+    """Every third image to train, 16,667, and all to test, each pixel the rounded mean of four: uint8 [N, 3, 16, 16], int64 [N]."""
     data = load("cifar10", split)
     step = EVERY if split == "train" else 1
     images = data.images[::step]
