@@ -5,7 +5,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "qd_kernel.h"
+#include "spare.h"
 
 #define QD_AVX2_TARGET __attribute__((target("avx2,fma")))
 #define QD_AVX2_INLINE static inline __attribute__((always_inline)) QD_AVX2_TARGET
@@ -149,14 +149,6 @@ QD_AVX2_INLINE void qd_store_values(const qd_map *m, size_t first, size_t n, con
         const qd_stream rest = qd_stream_from(m->steps, first + c);
         qd_stream_ref(&rest, acc + c, NULL, m->add ? m->add + at + c : NULL, n - c, out + c);
         if (signs) qd_sign_ref(out + c, n - c, signs + c / 8);
-    }
-}
-
-/* Bytes from `used` on of every output pixel of a map of bits. */
-static inline void qd_clear_spare(const qd_map *m, uint8_t *out, size_t pixel, size_t used) {
-    if (!out || used >= pixel) return;
-    for (size_t r = 0; r < m->n_rows; r++) {
-        for (size_t i = m->rows[r].begin * m->out_w; i < m->rows[r].end * m->out_w; i++) memset(out + i * pixel + used, 0, pixel - used);
     }
 }
 

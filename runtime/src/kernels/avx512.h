@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-#include "qd_kernel.h"
+#include "spare.h"
 
 #define QD_AVX512_TARGET \
     __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vpopcntdq,avx512vnni")))
