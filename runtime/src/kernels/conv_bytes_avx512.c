@@ -154,12 +154,10 @@ QD_AVX512_INLINE size_t make_moves(const qd_map *m, move *moves) {
     const size_t row = m->kernel_w * m->channels, taps = m->kernel_h * row, pixel = m->stride_w * m->channels;
     const __m512i lane = _mm512_set4_epi32(0x0F0E0D0C, 0x0B0A0908, 0x07060504, 0x03020100); /* in each quarter */
     const __m512i tap = _mm512_and_si512(lane, _mm512_set1_epi8(3));
-    uint8_t begin[64];
-    __m512i from;
+    const __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i from = _mm512_add_epi8(_mm512_mullo_epi32(numbers, _mm512_set1_epi32((int)(0x01010101 * pixel))), tap);
     size_t n = 0;
     if (15 * pixel + row > 128 || taps > 252) return 0;
-    for (size_t i = 0; i < 64; i++) begin[i] = (uint8_t)(i / 4 * pixel);
-    from = _mm512_add_epi8(_mm512_loadu_si512(begin), tap);
     for (size_t k = 0; k < taps; k += 4) {
         for (size_t r = k / row; r < m->kernel_h && r * row < k + 4; r++, n++) {
             const __m512i offset = _mm512_set1_epi8((char)(k - r * row)); /* may wrap, into what is in no row */
@@ -173,12 +171,17 @@ QD_AVX512_INLINE size_t make_moves(const qd_map *m, move *moves) {
     return n;
 }
 
-/* The words of 16 output pixels whose windows begin at `at`: [step][16]. */
-QD_AVX512_INLINE void gather(const move *moves, size_t n, size_t line, const uint8_t *at, __m512i *to) {
-    __m512i word = _mm512_setzero_si512();
+/* The words of 16 output pixels whose windows begin at `at`: [step][16]. far: some bytes are more than 64 behind the first one. */
+QD_AVX512_INLINE void gather(const int far, const move *moves, size_t n, size_t line, const uint8_t *at, __m512i *to) {
+    __m512i word = _mm512_setzero_si512(), low = word, high = word;
+    size_t row = SIZE_MAX;
     for (const move *v = moves; v < moves + n; v++) {
-        const uint8_t *from = at + v->row * line;
-        word = _mm512_or_si512(word, _mm512_maskz_permutex2var_epi8(v->bytes, _mm512_loadu_si512(from), v->index, _mm512_loadu_si512(from + 64)));
+        if (v->row != row) {
+            row = v->row;
+            low = _mm512_loadu_si512(at + row * line);
+            if (far) high = _mm512_loadu_si512(at + row * line + 64);
+        }
+        word = _mm512_or_si512(word, far ? _mm512_maskz_permutex2var_epi8(v->bytes, low, v->index, high) : _mm512_maskz_permutexvar_epi8(v->bytes, v->index, low));
         if (!v->last) continue;
         *to++ = word;
         word = _mm512_setzero_si512();
@@ -194,8 +197,12 @@ typedef struct strip {
 
 /* Bytes of a row outside the map. */
 static void fill(const qd_map *m, size_t bytes, uint8_t *to) {
-    if (!m->zero) memset(to, 0x80, bytes);
-    for (size_t i = 0, c = 0; m->zero && i < bytes; i++, c = c + 1 == m->channels ? 0 : c + 1) to[i] = (uint8_t)m->zero[c];
+    size_t done = bytes < m->channels ? bytes : m->channels;
+    for (size_t c = 0; c < done; c++) to[c] = m->zero ? (uint8_t)m->zero[c] : 0x80;
+    for (size_t some; done < bytes; done += some) {
+        some = bytes - done < done ? bytes - done : done;
+        memcpy(to + done, to, some);
+    }
 }
 
 /* The rows under a strip; its margins at the left and right are there already. */
@@ -244,12 +251,15 @@ QD_AVX512_INLINE void run_in_place(const layer *g, const strip *s, const __m512i
 /* Windows are gathered, 16 at a time. */
 QD_AVX512_INLINE void run_gathered(const layer *g, const strip *s, const __m512i *ready, const move *moves, size_t n_moves) {
     const qd_map *m = g->map;
+    const int far = (15 * m->stride_w + m->kernel_w) * m->channels > 64;
     __m512i patches[MOST_MOVES];
     for (size_t y = s->y; y < s->end; y++) {
         for (size_t x = 0; x < s->n; x += 16) {
             const __m512i *words = ready;
             const size_t n = s->n - x < 16 ? s->n - x : 16;
-            gather(moves, n_moves, s->line, s->copy + (y - s->y) * m->stride_h * s->line + x * m->stride_w * m->channels, patches);
+            const uint8_t *at = s->copy + (y - s->y) * m->stride_h * s->line + x * m->stride_w * m->channels;
+            if (far) gather(1, moves, n_moves, s->line, at, patches);
+            else gather(0, moves, n_moves, s->line, at, patches);
             for (size_t first = 0, vectors; first < m->out_channels; first += 16 * vectors) {
                 vectors = group_of(g, first);
                 run(g, vectors, words, first, (const uint8_t *)(const void *)patches, n, y * m->out_w + s->x + x);
@@ -286,10 +296,8 @@ QD_AVX512_TARGET int qd_conv_bytes_avx512(const qd_map *m) {
     g.line = s.line;
     g.step = n_moves ? 64 : 4;
     g.next = n_moves ? 4 : m->stride_w * m->channels;
-    for (size_t i = 0; i < g.steps; i++) {
-        g.zero[i] = 0x80808080u;
-        for (size_t b = 0; m->zero && b < 4; b++) ((uint8_t *)&g.zero[i])[b] = (uint8_t)m->zero[(i % g.across * 4 + b) % m->channels];
-    }
+    fill(m, 4 * g.across, (uint8_t *)g.zero);
+    for (size_t r = 1; r < g.rows; r++) memcpy(g.zero + r * g.across, g.zero, 4 * g.across);
     if (vectors * (g.steps + 1) <= MOST_VECTORS) {
         for (size_t first = 0, some; first < m->out_channels; first += 16 * some, total += some * (g.steps + 1)) {
             some = group_of(&g, first);
@@ -299,7 +307,7 @@ QD_AVX512_TARGET int qd_conv_bytes_avx512(const qd_map *m) {
     for (s.x = 0; s.x < m->out_w; s.x += s.n) {
         s.n = m->out_w - s.x < columns ? m->out_w - s.x : columns;
         fill(m, s.line, copy);
-        for (size_t r = 1; r < MOST_BYTES / s.line; r++) memcpy(copy + r * s.line, copy, s.line);
+        for (size_t r = 1; r < MOST_BYTES / s.line && r < (end - begin) * m->stride_h + m->kernel_h; r++) memcpy(copy + r * s.line, copy, s.line);
         for (s.y = begin; s.y < end; s.y = s.end) {
             s.end = end - s.y < s.rows ? end : s.y + s.rows;
             copy_rows(m, &s);

@@ -106,10 +106,12 @@ QD_AVX512_INLINE void tile(const int P, const int Q, const qd_map *m, const patc
         _Pragma("GCC unroll 6") for (int p = 0; p < P; p++) x[p] += step;
     }
     if (m->thresholds) {
+        uint8_t *const out = m->out; /* copies: what is stored could be anything's */
+        const size_t bytes = m->out_pixel;
         _Pragma("GCC unroll 6") for (int p = 0; p < P; p++) {
             __mmask16 ones[2];
             _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) ones[q] = _mm512_cmpgt_epi32_mask(acc[p][q], t->limit[q]);
-            qd_store_ones(Q, ones, m->out + pixel[p] * m->out_pixel, m->out_pixel, first);
+            qd_store_ones(Q, ones, out + pixel[p] * bytes, bytes, first);
         }
     } else {
         _Pragma("GCC unroll 6") for (int p = 0; p < P; p++) {

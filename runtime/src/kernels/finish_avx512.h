@@ -53,20 +53,24 @@ QD_AVX512_INLINE void qd_store_ones(const int Q, const __mmask16 *ones, uint8_t 
 /* Streams, with signs if they are wanted, or accumulators. P and Q are constants. */
 QD_AVX512_INLINE void qd_finish_values(const int P, const int Q, const qd_map *m, size_t first, const __m512i (*acc)[QD_MOST_VECTORS],
                                        const size_t *pixel) {
+    const size_t channels = m->out_channels, bytes = m->sign_pixel;
+    const float *const add = m->add;
+    uint8_t *const signs = m->signs;
+    float *const out = (float *)(void *)m->out;
     _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) {
         const size_t c = first + 16 * (size_t)q;
-        const __mmask16 lanes = c < m->out_channels ? qd_lanes(m->out_channels - c) : 0;
+        const __mmask16 lanes = c < channels ? qd_lanes(channels - c) : 0;
         if (m->steps) {
             const qd_steps16 s = qd_steps16_from(m->steps, c, lanes);
             _Pragma("GCC unroll 8") for (int p = 0; p < P; p++) {
-                const size_t at = pixel[p] * m->out_channels + c;
-                const __m512 v = qd_apply16(&s, acc[p][q], m->add ? _mm512_maskz_loadu_ps(lanes, m->add + at) : _mm512_set1_ps(-0.0f));
+                const size_t at = pixel[p] * channels + c;
+                const __m512 v = qd_apply16(&s, acc[p][q], add ? _mm512_maskz_loadu_ps(lanes, add + at) : _mm512_set1_ps(-0.0f));
                 const __mmask16 minus = _mm512_mask_cmp_ps_mask(lanes, v, _mm512_setzero_ps(), _CMP_NGE_UQ);
-                _mm512_mask_storeu_ps((float *)(void *)m->out + at, lanes, v);
-                if (m->signs && lanes) qd_store_ones(1, &minus, m->signs + pixel[p] * m->sign_pixel, m->sign_pixel, c);
+                _mm512_mask_storeu_ps(out + at, lanes, v);
+                if (signs && lanes) qd_store_ones(1, &minus, signs + pixel[p] * bytes, bytes, c);
             }
         } else {
-            for (int p = 0; p < P; p++) _mm512_mask_storeu_epi32((int32_t *)(void *)m->out + pixel[p] * m->out_channels + c, lanes, acc[p][q]);
+            _Pragma("GCC unroll 8") for (int p = 0; p < P; p++) _mm512_mask_storeu_epi32(out + pixel[p] * channels + c, lanes, acc[p][q]);
         }
     }
 }
@@ -74,6 +78,8 @@ QD_AVX512_INLINE void qd_finish_values(const int P, const int Q, const qd_map *m
 /* Bits of accumulators below the thresholds. */
 QD_AVX512_INLINE void qd_finish_bits(const int P, const int Q, const qd_map *m, size_t first, const __m512i (*acc)[QD_MOST_VECTORS],
                                      const size_t *pixel) {
+    uint8_t *const out = m->out; /* copies: what is stored could be anything's */
+    const size_t bytes = m->out_pixel;
     __m512i limit[QD_MOST_VECTORS];
     __mmask16 lanes[QD_MOST_VECTORS];
     _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) {
@@ -84,7 +90,7 @@ QD_AVX512_INLINE void qd_finish_bits(const int P, const int Q, const qd_map *m, 
     _Pragma("GCC unroll 8") for (int p = 0; p < P; p++) {
         __mmask16 ones[QD_MOST_VECTORS];
         _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) ones[q] = _mm512_mask_cmplt_epi32_mask(lanes[q], acc[p][q], limit[q]);
-        qd_store_ones(Q, ones, m->out + pixel[p] * m->out_pixel, m->out_pixel, first);
+        qd_store_ones(Q, ones, out + pixel[p] * bytes, bytes, first);
     }
 }
 
