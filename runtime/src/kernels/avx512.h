@@ -7,7 +7,7 @@
 #include "spare.h"
 
 #define QD_AVX512_TARGET \
-    __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vpopcntdq,avx512vnni")))
+    __attribute__((target("popcnt,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vpopcntdq,avx512vnni")))
 #define QD_AVX512_INLINE static inline __attribute__((always_inline)) QD_AVX512_TARGET
 
 /* The first n lanes of 16; n may exceed 16. */

@@ -17,7 +17,7 @@ QD_AVX512_INLINE void block(const int P, const int Q, const uint8_t *weights, co
         for (size_t k = runs[r].from; k < end; k += 4) {
             const int whole = end - k >= 4;
             __m512i w[2];
-            qd_words_of_bits(Q, weights + k * 16 * (size_t)Q, 16 * (size_t)Q, whole ? 15u : (1u << (end - k)) - 1, w);
+            qd_words_of_bits(Q, weights + k * 16 * (size_t)Q, 16 * (size_t)Q, 16 * (size_t)Q, whole ? 15u : (1u << (end - k)) - 1, w);
             _Pragma("GCC unroll 4") for (int p = 0; p < P; p++) {
                 const uint8_t *at = patch + (size_t)p * stride + k;
                 const __m512i x = _mm512_set1_epi32((int)(whole ? qd_word(at) : qd_short_word(at, end - k)));

@@ -1,10 +1,10 @@
 /*
- * Whole binary convolutions with AVX-512 (VPOPCNTDQ): activations are read where they lie in the map.
+ * Whole convolutions of binary maps with AVX-512 (VPOPCNTDQ), by weights of bits or trits: activations are read where they lie in the map.
  *
  * Per group of up to 32 output channels the weights are brought into words of four bytes per channel, on the stack; then six
  * output pixels at a time, a word of each pixel is copied to all lanes and counted against two vectors of weights.
  * A kernel row is a stretch of the map of any length: its last word is the one that ends with it, and the bytes that this word
- * has already seen are masked out. Rows and columns of output pixels that have the same
+ * has already seen are masked out. Trits have a word of signs and one of masks, which are 0 there anyway. Rows and columns of output pixels that have the same
  * taps inside the map come as bands; where taps are not whole words, the words are made anew for each band of columns.
  */
 #if defined(__x86_64__)
@@ -31,8 +31,8 @@ typedef struct patch {
     size_t skip;             /* vectors between the words of two kernel rows */
     size_t last;             /* where a kernel row's last word begins, if it is not whole */
     __m512i fresh;           /* the bits of that word that are new */
+    __m512i bits[2];         /* products that are not 0 */
     __m512i limit[2];        /* more mismatches than this give 1 */
-    int32_t bits;
 } patch;
 
 /* How much a row of n bytes takes. */
@@ -49,31 +49,32 @@ static size_t word_at(size_t j, size_t n, unsigned *fresh) {
 }
 
 /* Words of all kernel rows, columns [from, to) of the kernel. */
-QD_AVX512_INLINE void make_words(const int Q, const group *g, size_t from, size_t to, __m512i *words) {
+QD_AVX512_INLINE void make_words(const int Q, const int W, const group *g, size_t from, size_t to, __m512i *words) {
     const qd_map *m = g->map;
     const size_t taps = g->piece ? to - from : 1, n = g->piece ? g->piece : (to - from) * m->pixel, whole = n / 4;
     const size_t row = m->kernel_w * m->pixel;
     const size_t lanes = Q > 1 || m->out_channels > 16 ? 32 : 16; /* of a block of bits */
-    const uint8_t *block = m->weights + g->first * m->kernel_h * row;
+    const uint8_t *block = m->weights + g->first / lanes * lanes * m->kernel_h * row * (size_t)W + g->first % lanes;
     unsigned fresh;
     const size_t last = word_at(whole, n, &fresh);
     for (size_t i = 0; i < m->kernel_h * taps; i++) {
         const size_t k = i / taps * row + (from + i % taps) * m->pixel;
-        for (size_t j = 0; j < whole; j++, words += Q) qd_words_of_bits(Q, block + (k + 4 * j) * lanes, lanes, 15, words);
-        if (n % 4) {
-            qd_words_of_bits(Q, block + (k + last) * lanes, lanes, fresh, words);
-            words += Q;
+        for (size_t j = 0; j < words_of(n); j++) {
+            _Pragma("GCC unroll 2") for (size_t plane = 0; plane < (size_t)W; plane++, words += Q) {
+                const uint8_t *rows = block + ((k + (j < whole ? 4 * j : last)) * (size_t)W + plane) * lanes;
+                qd_words_of_bits(Q, rows, lanes, lanes * (size_t)W, j < whole ? 15 : fresh, words);
+            }
         }
     }
 }
 
-/* One word of activations x against the weights of Q vectors. fresh: null, or the bits of the word that count. */
-QD_AVX512_INLINE __m512i count(__m512i acc, __m512i x, __m512i w, const __m512i *fresh) {
-    x = fresh ? _mm512_ternarylogic_epi32(x, w, *fresh, 0x28) : _mm512_xor_si512(x, w); /* (x ^ w) & fresh */
+/* One word of activations x against weights w. only: null, or the bits that count. */
+QD_AVX512_INLINE __m512i count(__m512i acc, __m512i x, __m512i w, const __m512i *only) {
+    x = only ? _mm512_ternarylogic_epi32(x, w, *only, 0x28) : _mm512_xor_si512(x, w); /* (x ^ w) & only */
     return _mm512_add_epi32(acc, _mm512_popcnt_epi32(x));
 }
 
-QD_AVX512_INLINE void tile(const int P, const int Q, const qd_map *m, const patch *t, size_t first, const uint8_t *const *in, const size_t *pixel) {
+QD_AVX512_INLINE void tile(const int P, const int Q, const int W, const qd_map *m, const patch *t, size_t first, const uint8_t *const *in, const size_t *pixel) {
     const __m512i *w = t->words;
     const uint8_t *x[TILE];
     const size_t whole = t->bytes / 4, rest = t->bytes % 4;
@@ -84,19 +85,19 @@ QD_AVX512_INLINE void tile(const int P, const int Q, const qd_map *m, const patc
     }
     for (size_t r = 0, piece = 0; r < t->stretches; r++) {
         size_t step = t->next;
-        for (size_t j = 0; j < whole; j++, w += Q) {
+        for (size_t j = 0; j < whole; j++, w += Q * W) {
             _Pragma("GCC unroll 6") for (int p = 0; p < P; p++) {
                 const __m512i v = _mm512_set1_epi32((int)qd_word(x[p] + 4 * j));
-                _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) acc[p][q] = count(acc[p][q], v, w[q], NULL);
+                _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) acc[p][q] = count(acc[p][q], v, w[q], W == 2 ? &w[Q + q] : NULL);
             }
         }
         if (rest) {
             _Pragma("GCC unroll 6") for (int p = 0; p < P; p++) {
                 const uint32_t word = whole ? qd_word(x[p] + t->last) : qd_short_word(x[p], rest);
                 const __m512i v = _mm512_set1_epi32((int)word);
-                _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) acc[p][q] = count(acc[p][q], v, w[q], &t->fresh);
+                _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) acc[p][q] = count(acc[p][q], v, w[q], W == 2 ? &w[Q + q] : &t->fresh);
             }
-            w += Q;
+            w += Q * W;
         }
         if (++piece == t->pieces) {
             piece = 0;
@@ -116,7 +117,7 @@ QD_AVX512_INLINE void tile(const int P, const int Q, const qd_map *m, const patc
     } else {
         _Pragma("GCC unroll 6") for (int p = 0; p < P; p++) {
             _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) {
-                acc[p][q] = _mm512_sub_epi32(_mm512_set1_epi32(t->bits), _mm512_slli_epi32(acc[p][q], 1));
+                acc[p][q] = _mm512_sub_epi32(t->bits[q], _mm512_slli_epi32(acc[p][q], 1));
             }
         }
         qd_finish_values(P, Q, m, first, (const __m512i(*)[2])acc, pixel);
@@ -124,7 +125,7 @@ QD_AVX512_INLINE void tile(const int P, const int Q, const qd_map *m, const patc
 }
 
 /* What is the same for all pixels of two bands. */
-QD_AVX512_INLINE void prepare(const int Q, const group *g, qd_band rows, qd_band columns, size_t column_words, patch *t) {
+QD_AVX512_INLINE void prepare(const int Q, const int W, const group *g, qd_band rows, qd_band columns, size_t column_words, patch *t) {
     const qd_map *m = g->map;
     const size_t inside = rows.to - rows.from, across = columns.to - columns.from;
     unsigned fresh;
@@ -133,11 +134,19 @@ QD_AVX512_INLINE void prepare(const int Q, const group *g, qd_band rows, qd_band
     t->bytes = g->piece ? g->piece : across * m->pixel;
     t->next = m->pixel;
     t->next_row = m->w * m->pixel - (t->pieces - 1) * m->pixel;
-    t->words = g->words + (rows.from * g->row_words + column_words) * (size_t)Q;
-    t->skip = (g->row_words - t->pieces * words_of(t->bytes)) * (size_t)Q;
+    t->words = g->words + (rows.from * g->row_words + column_words) * (size_t)(Q * W);
+    t->skip = (g->row_words - t->pieces * words_of(t->bytes)) * (size_t)(Q * W);
     t->last = word_at(t->bytes / 4, t->bytes, &fresh);
     t->fresh = _mm512_maskz_set1_epi8(0x1111111111111111u * fresh, -1);
-    t->bits = (int32_t)(inside * across * m->channels);
+    for (int q = 0; q < Q; q++) {
+        t->bits[q] = _mm512_set1_epi32((int32_t)(inside * across * m->channels));
+        if (W == 1) continue;
+        t->bits[q] = _mm512_setzero_si512();
+        for (size_t r = 0; r < inside; r++) {
+            const __m512i *w = t->words + r * g->row_words * (size_t)(Q * W) + Q + q; /* masks */
+            for (size_t j = 0; j < t->pieces * words_of(t->bytes); j++) t->bits[q] = _mm512_add_epi32(t->bits[q], _mm512_popcnt_epi32(w[j * (size_t)(Q * W)]));
+        }
+    }
     t->limit[0] = t->limit[1] = _mm512_setzero_si512();
     for (size_t q = 0; m->thresholds && q < (size_t)Q; q++) {
         const size_t c = g->first + 16 * q;
@@ -145,19 +154,19 @@ QD_AVX512_INLINE void prepare(const int Q, const group *g, qd_band rows, qd_band
         __m512i limit = _mm512_maskz_loadu_epi32(lanes, m->thresholds + c);
         /* bits - 2 n < limit, where |bits - 2 n| <= 65535: the clamp changes no answer and keeps the difference small */
         limit = _mm512_max_epi32(_mm512_min_epi32(limit, _mm512_set1_epi32(70000)), _mm512_set1_epi32(-70000));
-        limit = _mm512_srai_epi32(_mm512_sub_epi32(_mm512_set1_epi32(t->bits), limit), 1);
+        limit = _mm512_srai_epi32(_mm512_sub_epi32(t->bits[q], limit), 1);
         limit = _mm512_mask_mov_epi32(_mm512_set1_epi32(INT32_MAX), lanes, limit);
         t->limit[q] = limit;
     }
 }
 
-QD_AVX512_INLINE void run_bands(const int Q, const group *g, qd_band rows, qd_band columns, size_t column_words) {
+QD_AVX512_INLINE void run_bands(const int Q, const int W, const group *g, qd_band rows, qd_band columns, size_t column_words) {
     const qd_map *m = g->map;
     const size_t n = (size_t)(rows.end - rows.begin) * (columns.end - columns.begin);
     const size_t step = m->stride_w * m->pixel, left = columns.from * m->pixel;
     size_t y = rows.begin, x = columns.begin;
     patch t;
-    prepare(Q, g, rows, columns, column_words, &t);
+    prepare(Q, W, g, rows, columns, column_words, &t);
     for (size_t i = 0; i < n;) {
         /* An offset, not a pointer: what leads from a row to the next may go back, which only wraps. */
         size_t first = ((y * m->stride_h + rows.from - m->top) * m->w - m->left) * m->pixel + left + x * step;
@@ -187,14 +196,14 @@ QD_AVX512_INLINE void run_bands(const int Q, const group *g, qd_band rows, qd_ba
             x = columns.begin;
             y++;
         }
-        if (take == 1) tile(1, Q, m, &t, g->first, in, pixel);
-        else tile(TILE, Q, m, &t, g->first, in, pixel); /* the last pixel stands in for those missing */
+        if (take == 1) tile(1, Q, W, m, &t, g->first, in, pixel);
+        else tile(TILE, Q, W, m, &t, g->first, in, pixel); /* the last pixel stands in for those missing */
         i += take;
     }
 }
 
 /* Channels [from, to) in groups of 16 Q. */
-QD_AVX512_INLINE void run_groups(const int Q, const qd_map *m, size_t from, size_t to) {
+QD_AVX512_INLINE void run_groups(const int Q, const int W, const qd_map *m, size_t from, size_t to) {
     __m512i words[BUFFER / 64];
     const int aligned = m->pixel % 4 == 0;
     const size_t used = (m->channels + 31) / 32 * 4;
@@ -208,25 +217,31 @@ QD_AVX512_INLINE void run_groups(const int Q, const qd_map *m, size_t from, size
             const size_t left = aligned ? 0 : columns.from, right = aligned ? m->kernel_w : columns.to;
             if (c == 0 || !aligned) {
                 g.row_words = g.piece ? m->kernel_w * used / 4 : words_of((right - left) * m->pixel);
-                make_words(Q, &g, left, right, words);
+                make_words(Q, W, &g, left, right, words);
             }
             for (size_t r = 0; r < m->n_rows; r++) {
-                run_bands(Q, &g, m->rows[r], columns, aligned ? columns.from * (g.piece ? used : m->pixel) / 4 : 0);
+                run_bands(Q, W, &g, m->rows[r], columns, aligned ? columns.from * (g.piece ? used : m->pixel) / 4 : 0);
             }
         }
     }
 }
 
-__attribute__((noinline)) QD_AVX512_TARGET static void by_16(const qd_map *m, size_t from, size_t to) { run_groups(1, m, from, to); }
-__attribute__((noinline)) QD_AVX512_TARGET static void by_32(const qd_map *m, size_t from, size_t to) { run_groups(2, m, from, to); }
+#define INSTANCE(name, Q, W) \
+    __attribute__((noinline)) QD_AVX512_TARGET static void name(const qd_map *m, size_t from, size_t to) { run_groups(Q, W, m, from, to); }
+INSTANCE(bits_16, 1, 1)
+INSTANCE(bits_32, 2, 1)
+INSTANCE(trits_16, 1, 2)
+INSTANCE(trits_32, 2, 2)
 
 QD_AVX512_TARGET int qd_conv_map_avx512(const qd_map *m) {
-    const size_t words = m->kernel_h * words_of(m->kernel_w * m->pixel), o = m->out_channels;
+    const size_t words = m->kernel_h * words_of(m->kernel_w * m->pixel) * m->weight_planes, o = m->out_channels;
     const size_t pairs_of_16 = o % 32 > 16 ? (o + 31) / 32 * 32 : o / 32 * 32; /* channels that go by 32, the others by 16 */
-    const size_t rows = m->rows[m->n_rows - 1].end - m->rows[0].begin;
-    if (rows * m->out_w < FEWEST || words * (pairs_of_16 ? 2 : 1) > BUFFER / 64) return QD_MAP_NOT;
-    if (pairs_of_16) by_32(m, 0, pairs_of_16);
-    if (pairs_of_16 < o) by_16(m, pairs_of_16, o);
+    const size_t rows = m->rows[m->n_rows - 1].end - m->rows[0].begin, by_32 = 2 * words <= BUFFER / 64 ? pairs_of_16 : 0;
+    void (*const run_16)(const qd_map *, size_t, size_t) = m->weight_planes == 1 ? bits_16 : trits_16;
+    void (*const run_32)(const qd_map *, size_t, size_t) = m->weight_planes == 1 ? bits_32 : trits_32;
+    if (rows * m->out_w < FEWEST || words > BUFFER / 64) return QD_MAP_NOT;
+    if (by_32) run_32(m, 0, by_32);
+    if (by_32 < o) run_16(m, by_32, o);
     if (m->thresholds) qd_clear_spare(m, m->out, m->out_pixel, (o + 15) / 16 * 2);
     qd_clear_spare(m, m->signs, m->sign_pixel, (o + 15) / 16 * 2);
     return QD_MAP_SIGNED;

@@ -19,35 +19,22 @@ static inline uint32_t qd_word(const uint8_t *p) {
     return word;
 }
 
-/* One bit for each byte of `rows` rows of `lanes` bytes: set where the row's bit of valid is. */
-QD_AVX512_INLINE __mmask64 qd_row_mask(unsigned valid, unsigned rows, unsigned lanes) {
-    uint64_t mask = 0;
-    for (unsigned i = 0; i < rows; i++) {
-        if (valid >> i & 1u) mask |= (((uint64_t)1 << lanes) - 1) << (i * lanes);
-    }
-    return mask;
-}
-
 /*
- * Bytes k..k+3 of the first 16 Q output channels of a lane-major block of `lanes` lanes. rows: at byte k. valid: bit i says that
- * byte k + i is wanted; the others are 0 and are not read.
+ * Bytes k..k+3 of the first 16 Q output channels of a lane-major block of `lanes` lanes. rows: at byte k. step: bytes from there to byte k + 1,
+ * more than `lanes` where a byte has several planes. valid: bit i says that byte k + i is wanted; the others are 0 and are not read.
  */
-QD_AVX512_INLINE void qd_words_of_bits(const int Q, const uint8_t *rows, size_t lanes, unsigned valid, __m512i *words) {
+QD_AVX512_INLINE void qd_words_of_bits(const int Q, const uint8_t *rows, size_t lanes, size_t step, unsigned valid, __m512i *words) {
     const __m512i lane = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
                                             _mm512_set1_epi32(0x01010101));
-    const unsigned width = (unsigned)lanes;
-    if (Q == 1 && lanes == 16) {
-        const __m512i all = valid == 15 ? _mm512_loadu_si512(rows) : _mm512_maskz_loadu_epi8(qd_row_mask(valid, 4, width), rows);
-        words[0] = _mm512_permutexvar_epi8(_mm512_add_epi8(lane, _mm512_set1_epi32(0x30201000)), all);
+    if (lanes == 16 && step == 16 && valid == 15) {
+        words[0] = _mm512_permutexvar_epi8(_mm512_add_epi8(lane, _mm512_set1_epi32(0x30201000)), _mm512_loadu_si512(rows));
     } else {
+        const __mmask32 wanted = Q == 1 ? 0xFFFF : 0xFFFFFFFF;
+        __m256i part[4];
         __m512i low, high;
-        if (valid == 15) {
-            low = _mm512_loadu_si512(rows);
-            high = _mm512_loadu_si512(rows + 64);
-        } else {
-            low = _mm512_maskz_loadu_epi8(qd_row_mask(valid, 2, width), rows);
-            high = _mm512_maskz_loadu_epi8(qd_row_mask(valid >> 2, 2, width), rows + 64);
-        }
+        _Pragma("GCC unroll 4") for (unsigned i = 0; i < 4; i++) part[i] = _mm256_maskz_loadu_epi8(valid >> i & 1u ? wanted : 0, rows + i * step);
+        low = _mm512_inserti64x4(_mm512_castsi256_si512(part[0]), part[1], 1);
+        high = _mm512_inserti64x4(_mm512_castsi256_si512(part[2]), part[3], 1);
         words[0] = _mm512_permutex2var_epi8(low, _mm512_add_epi8(lane, _mm512_set1_epi32(0x60402000)), high);
         if (Q == 2) words[1] = _mm512_permutex2var_epi8(low, _mm512_add_epi8(lane, _mm512_set1_epi32(0x70503010)), high);
     }
