@@ -12,7 +12,7 @@
 #include "finish_avx512.h"
 #include "words_avx512.h"
 
-enum { BUFFER = 36864, TILE = 6, FEWEST = 4 };
+enum { BUFFER = 36864, TILE = 6, FEWEST = 4, MOST_ROWS = 16 };
 
 typedef struct group {
     const qd_map *map;
@@ -20,6 +20,7 @@ typedef struct group {
     size_t piece;       /* bytes of a tap that hold channels, if its last word does not; else 0: a kernel row is one stretch */
     size_t row_words;   /* words of a kernel row in the buffer */
     const __m512i *words;
+    __m512i masks[MOST_ROWS][2]; /* trits: weights of each kernel row and one band of columns that are not 0 */
 } group;
 
 /* Output pixels of one band of rows and one of columns, or a part of them. */
@@ -142,10 +143,7 @@ QD_AVX512_INLINE void prepare(const int Q, const int W, const group *g, qd_band 
         t->bits[q] = _mm512_set1_epi32((int32_t)(inside * across * m->channels));
         if (W == 1) continue;
         t->bits[q] = _mm512_setzero_si512();
-        for (size_t r = 0; r < inside; r++) {
-            const __m512i *w = t->words + r * g->row_words * (size_t)(Q * W) + Q + q; /* masks */
-            for (size_t j = 0; j < t->pieces * words_of(t->bytes); j++) t->bits[q] = _mm512_add_epi32(t->bits[q], _mm512_popcnt_epi32(w[j * (size_t)(Q * W)]));
-        }
+        for (size_t r = rows.from; r < rows.to; r++) t->bits[q] = _mm512_add_epi32(t->bits[q], g->masks[r][q]);
     }
     t->limit[0] = t->limit[1] = _mm512_setzero_si512();
     for (size_t q = 0; m->thresholds && q < (size_t)Q; q++) {
@@ -202,6 +200,19 @@ QD_AVX512_INLINE void run_bands(const int Q, const int W, const group *g, qd_ban
     }
 }
 
+/* Where the band's words begin in a kernel row: column_words. */
+QD_AVX512_INLINE void count_masks(const int Q, group *g, qd_band columns, size_t column_words) {
+    const size_t across = columns.to - columns.from, n = g->piece ? across * words_of(g->piece) : words_of(across * g->map->pixel);
+    for (size_t r = 0; r < g->map->kernel_h; r++) {
+        const __m512i *w = g->words + (r * g->row_words + column_words) * 2 * (size_t)Q + Q;
+        for (int q = 0; q < Q; q++) {
+            __m512i sum = _mm512_setzero_si512();
+            for (size_t j = 0; j < n; j++) sum = _mm512_add_epi32(sum, _mm512_popcnt_epi32(w[j * 2 * (size_t)Q + (size_t)q]));
+            g->masks[r][q] = sum;
+        }
+    }
+}
+
 /* Channels [from, to) in groups of 16 Q. */
 QD_AVX512_INLINE void run_groups(const int Q, const int W, const qd_map *m, size_t from, size_t to) {
     __m512i words[BUFFER / 64];
@@ -219,6 +230,7 @@ QD_AVX512_INLINE void run_groups(const int Q, const int W, const qd_map *m, size
                 g.row_words = g.piece ? m->kernel_w * used / 4 : words_of((right - left) * m->pixel);
                 make_words(Q, W, &g, left, right, words);
             }
+            if (W == 2) count_masks(Q, &g, columns, aligned ? columns.from * (g.piece ? used : m->pixel) / 4 : 0);
             for (size_t r = 0; r < m->n_rows; r++) {
                 run_bands(Q, W, &g, m->rows[r], columns, aligned ? columns.from * (g.piece ? used : m->pixel) / 4 : 0);
             }
@@ -239,7 +251,7 @@ QD_AVX512_TARGET int qd_conv_map_avx512(const qd_map *m) {
     const size_t rows = m->rows[m->n_rows - 1].end - m->rows[0].begin, by_32 = 2 * words <= BUFFER / 64 ? pairs_of_16 : 0;
     void (*const run_16)(const qd_map *, size_t, size_t) = m->weight_planes == 1 ? bits_16 : trits_16;
     void (*const run_32)(const qd_map *, size_t, size_t) = m->weight_planes == 1 ? bits_32 : trits_32;
-    if (rows * m->out_w < FEWEST || words > BUFFER / 64) return QD_MAP_NOT;
+    if (rows * m->out_w < FEWEST || words > BUFFER / 64 || m->kernel_h > MOST_ROWS) return QD_MAP_NOT;
     if (by_32) run_32(m, 0, by_32);
     if (by_32 < o) run_16(m, by_32, o);
     if (m->thresholds) qd_clear_spare(m, m->out, m->out_pixel, (o + 15) / 16 * 2);

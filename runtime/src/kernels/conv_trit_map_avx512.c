@@ -13,10 +13,10 @@
 #include "words_avx512.h"
 
 /* Vectors of weights; bytes of one plane of a copy, and what is read past it; fewest output pixels. */
-enum { MOST_VECTORS = 400, MOST_BYTES = 6144, SPARE = 64, FEWEST = 4 };
+enum { MOST_VECTORS = 400, MOST_BYTES = 5120, SPARE = 64, FEWEST = 4 };
 
 /* Output pixels at a time, by trits and by bits. */
-#define TILE(W) ((W) == 2 ? 4 : 6)
+#define TILE(W) 4
 
 typedef struct layer {
     const qd_map *map;
@@ -26,6 +26,7 @@ typedef struct layer {
     size_t line;         /* bytes of a row of the copy */
     size_t next;         /* bytes from an output pixel to the one beside it */
     const uint8_t *signs, *masks;
+    const uint16_t *some; /* by bits: products that are not 0, of each output pixel of the strip */
 } layer;
 
 /* Weights of Q vectors of channels from `first` on: [row][word][plane][Q]. */
@@ -43,37 +44,43 @@ QD_AVX512_INLINE void make_words(const int Q, const int W, const layer *g, size_
     }
 }
 
-/* 16 Q channels from `first` on of P output pixels side by side, whose windows begin at byte `at` of the copy. */
-QD_AVX512_INLINE void tile(const int P, const int Q, const int W, const layer *g, const __m512i *w, size_t first, size_t at, size_t pixel) {
+/* The j-th words of P output pixels against their weights w. */
+QD_AVX512_INLINE void count(const int P, const int Q, const int W, const uint8_t *signs, const uint8_t *masks, size_t next, const __m512i *own, const __m512i *w,
+                            __m512i (*all)[QD_MOST_VECTORS], __m512i (*minus)[QD_MOST_VECTORS]) {
+    _Pragma("GCC unroll 6") for (int p = 0; p < P; p++) {
+        const __m512i s = _mm512_set1_epi32((int)qd_word(signs + (size_t)p * next));
+        __m512i k = _mm512_set1_epi32((int)qd_word(masks + (size_t)p * next));
+        if (own) k = _mm512_and_si512(k, *own);
+        _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) {
+            const __m512i both = W == 2 ? _mm512_and_si512(k, w[Q + q]) : k;
+            if (W == 2) all[p][q] = _mm512_add_epi32(all[p][q], _mm512_popcnt_epi32(both));
+            minus[p][q] = _mm512_add_epi32(minus[p][q], _mm512_popcnt_epi32(_mm512_ternarylogic_epi32(s, w[q], both, 0x28)));
+        }
+    }
+}
+
+/* 16 Q channels from `first` on of P output pixels side by side, the first one number i of the strip, whose windows begin at byte `at` of the copy. */
+QD_AVX512_INLINE void tile(const int P, const int Q, const int W, const layer *g, const __m512i *w, size_t first, size_t at, size_t i, size_t pixel) {
     const qd_map *m = g->map;
+    const __m512i own = _mm512_set1_epi32((int)g->last);
+    const size_t partly = W == 1 && g->last != ~0u; /* by trits the weights' masks are 0 there */
     size_t pixels[QD_MOST_PIXELS];
-    uint32_t some[QD_MOST_PIXELS];
     __m512i all[QD_MOST_PIXELS][QD_MOST_VECTORS], minus[QD_MOST_PIXELS][QD_MOST_VECTORS];
     _Pragma("GCC unroll 6") for (int p = 0; p < P; p++) {
         pixels[p] = pixel + (size_t)p;
-        some[p] = 0;
         all[p][0] = all[p][1] = minus[p][0] = minus[p][1] = _mm512_setzero_si512();
     }
     for (size_t r = 0; r < m->kernel_h; r++, at += g->line) {
         const uint8_t *signs = g->signs + at, *masks = g->masks + at;
-        for (size_t j = 0; j < g->words; j++, signs += 4, masks += 4, w += Q * W) {
-            const uint32_t own = j + 1 == g->words ? g->last : ~0u;
-            _Pragma("GCC unroll 6") for (int p = 0; p < P; p++) {
-                const uint32_t mask = qd_word(masks + (size_t)p * g->next) & own;
-                const __m512i s = _mm512_set1_epi32((int)qd_word(signs + (size_t)p * g->next));
-                const __m512i k = _mm512_set1_epi32((int)mask);
-                if (W == 1) some[p] += (uint32_t)_mm_popcnt_u32(mask);
-                _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) {
-                    const __m512i both = W == 2 ? _mm512_and_si512(k, w[Q + q]) : k;
-                    if (W == 2) all[p][q] = _mm512_add_epi32(all[p][q], _mm512_popcnt_epi32(both));
-                    minus[p][q] = _mm512_add_epi32(minus[p][q], _mm512_popcnt_epi32(_mm512_ternarylogic_epi32(s, w[q], both, 0x28)));
-                }
-            }
+        for (size_t j = partly; j < g->words; j++, signs += 4, masks += 4, w += Q * W) count(P, Q, W, signs, masks, g->next, NULL, w, all, minus);
+        if (partly) {
+            count(P, Q, W, signs, masks, g->next, &own, w, all, minus);
+            w += Q * W;
         }
     }
     _Pragma("GCC unroll 6") for (int p = 0; p < P; p++) {
         _Pragma("GCC unroll 2") for (int q = 0; q < Q; q++) {
-            if (W == 1) all[p][q] = _mm512_set1_epi32((int)some[p]);
+            if (W == 1) all[p][q] = _mm512_set1_epi32(g->some[i + (size_t)p]);
             all[p][q] = _mm512_sub_epi32(all[p][q], _mm512_slli_epi32(minus[p][q], 1));
         }
     }
@@ -81,14 +88,32 @@ QD_AVX512_INLINE void tile(const int P, const int Q, const int W, const layer *g
     else qd_finish_values(P, Q, m, first, (const __m512i(*)[QD_MOST_VECTORS])all, pixels);
 }
 
-/* The same of n output pixels; where n is no multiple of the tile the last ones are computed twice. */
-QD_AVX512_INLINE void stretch(const int Q, const int W, const layer *g, const __m512i *words, size_t first, size_t at, size_t n, size_t pixel) {
-    const size_t most = n >= TILE(W) ? TILE(W) : n >= 3 ? 3 : 1;
-    for (size_t x = 0; x < n; x += most) {
-        const size_t from = n - x < most ? n - most : x;
-        if (most == TILE(W)) tile(TILE(W), Q, W, g, words, first, at + from * g->next, pixel + from);
-        else if (most == 3) tile(3, Q, W, g, words, first, at + from * g->next, pixel + from);
-        else tile(1, Q, W, g, words, first, at + from * g->next, pixel + from);
+/* Masks under each of n output pixels side by side. */
+QD_AVX512_INLINE void count_masks(const layer *g, const uint8_t *masks, size_t n, uint16_t *some) {
+    const size_t row = g->map->kernel_w * g->plane;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *at = masks + i * g->next;
+        int64_t sum = 0;
+        for (size_t r = 0; r < g->map->kernel_h; r++, at += g->line) {
+            for (size_t j = 0; j < row; j += 8) {
+                uint64_t word;
+                memcpy(&word, at + j, 8);
+                sum += _mm_popcnt_u64(row - j < 8 ? word << (8 - (row - j)) * 8 : word);
+            }
+        }
+        some[i] = (uint16_t)sum;
+    }
+}
+
+/* The same of n output pixels; where n is no multiple of the tile some are computed twice. */
+QD_AVX512_INLINE void stretch(const int Q, const int W, const layer *g, const __m512i *words, size_t first, size_t at, size_t n, size_t i, size_t pixel) {
+    for (size_t x = 0, take; x < n; x += take) {
+        const size_t left = n - x, size = left > 3 && n >= TILE(W) ? TILE(W) : n >= 3 ? 3 : 1, from = left < size ? n - size : x;
+        const size_t byte = at + from * g->next;
+        if (size == TILE(W)) tile(TILE(W), Q, W, g, words, first, byte, i + from, pixel + from);
+        else if (size == 3) tile(3, Q, W, g, words, first, byte, i + from, pixel + from);
+        else tile(1, Q, W, g, words, first, byte, i + from, pixel + from);
+        take = size;
     }
 }
 
@@ -97,7 +122,7 @@ QD_AVX512_INLINE void strip(const int Q, const int W, const layer *g, size_t fir
     const qd_map *m = g->map;
     __m512i words[MOST_VECTORS];
     make_words(Q, W, g, first, words);
-    for (size_t i = 0; i < end - y; i++) stretch(Q, W, g, words, first, i * m->stride_h * g->line, n, (y + i) * m->out_w + x);
+    for (size_t i = 0; i < end - y; i++) stretch(Q, W, g, words, first, i * m->stride_h * g->line, n, i * n, (y + i) * m->out_w + x);
 }
 
 #define INSTANCE(name, Q, W)                                                                                                                 \
@@ -133,6 +158,7 @@ QD_AVX512_TARGET int qd_conv_trit_map_avx512(const qd_map *m) {
     const size_t W = m->weight_planes, plane = m->pixel / 2, begin = m->rows[0].begin, end = m->rows[m->n_rows - 1].end;
     const size_t most = MOST_BYTES / (m->kernel_h * plane), used = (m->out_channels + 15) / 16 * 2; /* columns of a copy, if it is of one output row */
     uint8_t signs[MOST_BYTES + SPARE], masks[MOST_BYTES + SPARE];
+    uint16_t some[MOST_BYTES / 2];
     size_t columns, rows, vectors;
     layer g;
     if (m->planes == 1) return qd_conv_map_avx512(m);
@@ -148,6 +174,7 @@ QD_AVX512_TARGET int qd_conv_trit_map_avx512(const qd_map *m) {
     g.next = m->stride_w * plane;
     g.signs = signs;
     g.masks = masks;
+    g.some = some;
     rows = (MOST_BYTES / g.line - m->kernel_h) / m->stride_h + 1;
     for (size_t x = 0, n; x < m->out_w; x += n) {
         n = m->out_w - x < columns ? m->out_w - x : columns;
@@ -160,6 +187,7 @@ QD_AVX512_TARGET int qd_conv_trit_map_avx512(const qd_map *m) {
             }
             memset(signs + lines * g.line, 0, SPARE); /* is read, though for nothing */
             memset(masks + lines * g.line, 0, SPARE);
+            for (size_t i = 0; W == 1 && i < until - y; i++) count_masks(&g, masks + i * m->stride_h * g.line, n, some + i * n);
             for (size_t first = 0; first < m->out_channels;) {
                 const int two = m->out_channels - first > 16 && 2 * vectors <= MOST_VECTORS;
                 if (two) (W == 2 ? trits_32 : bits_32)(&g, first, y, until, x, n);
