@@ -11,8 +11,8 @@
 #include "finish_avx2.h"
 #include "specialise.h"
 
-/* Steps of a block of eight channels; bytes of a copy, and what is written past it. */
-enum { MOST_STEPS = 640, MOST_BYTES = 16384, SPARE = 32 };
+/* Vectors of weights; bytes of a copy, and what is written past it. */
+enum { MOST_WORDS = 1000, MOST_BYTES = 9216, SPARE = 32 };
 
 typedef struct layer {
     const qd_map *map;
@@ -185,9 +185,9 @@ QD_AVX2_TARGET int qd_conv_bytes_avx2(const qd_map *m) {
     const size_t most = MOST_BYTES / (m->kernel_h * pixel); /* columns of a copy, if it is of one output row */
     size_t columns, rows;
     uint8_t copy[MOST_BYTES + SPARE];
-    __m256i words[2 * MOST_STEPS];
+    __m256i words[MOST_WORDS];
     layer g;
-    if (m->channels % (by_words ? 4 : 2) || most < m->kernel_w + 3 * m->stride_w || (by_words && taps / 4 > MOST_STEPS)) return QD_MAP_NOT;
+    if (m->channels % (by_words ? 4 : 2) || most < m->kernel_w + 3 * m->stride_w || (by_words && taps / 4 > MOST_WORDS)) return QD_MAP_NOT;
     columns = (most - m->kernel_w) / m->stride_w + 1; /* of the output */
     if (columns >= m->out_w) columns = m->out_w;
     else columns -= columns % 4;
@@ -210,8 +210,8 @@ QD_AVX2_TARGET int qd_conv_bytes_avx2(const qd_map *m) {
                 if (by_words) copy_row(1, m, in, x * m->stride_w, wide, copy + r * g.line);
                 else copy_row(0, m, in, x * m->stride_w, wide, copy + r * g.line);
             }
-            for (size_t block = 0; block < blocks; block += 2) {
-                const size_t some = blocks - block < 2 ? 1 : 2;
+            for (size_t block = 0, some; block < blocks; block += some) {
+                some = blocks - block < 2 || (by_words && 2 * g.steps > MOST_WORDS) ? 1 : 2;
                 if (by_words) {
                     if (some == 2) QD_EACH_SMALL_FORM(m->form, 2, WIDEN_ALL);
                     else QD_EACH_SMALL_FORM(m->form, 1, WIDEN_ALL);

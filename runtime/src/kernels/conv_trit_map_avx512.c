@@ -154,14 +154,13 @@ QD_AVX512_INLINE void copy_row(const layer *g, const uint8_t *in, size_t x, size
     if (in && from < until) take_apart(in + (from - m->left) * m->pixel, (until - from) * g->plane, signs + (from - x) * g->plane, masks + (from - x) * g->plane);
 }
 
-QD_AVX512_TARGET int qd_conv_trit_map_avx512(const qd_map *m) {
+__attribute__((noinline)) QD_AVX512_TARGET static int run(const qd_map *m) {
     const size_t W = m->weight_planes, plane = m->pixel / 2, begin = m->rows[0].begin, end = m->rows[m->n_rows - 1].end;
     const size_t most = MOST_BYTES / (m->kernel_h * plane), used = (m->out_channels + 15) / 16 * 2; /* columns of a copy, if it is of one output row */
     uint8_t signs[MOST_BYTES + SPARE], masks[MOST_BYTES + SPARE];
     uint16_t some[MOST_BYTES / 2];
     size_t columns, rows, vectors;
     layer g;
-    if (m->planes == 1) return qd_conv_map_avx512(m);
     g.map = m;
     g.plane = plane;
     g.words = (m->kernel_w * plane + 3) / 4;
@@ -200,6 +199,8 @@ QD_AVX512_TARGET int qd_conv_trit_map_avx512(const qd_map *m) {
     qd_clear_spare(m, m->signs, m->sign_pixel, used);
     return QD_MAP_SIGNED;
 }
+
+int qd_conv_trit_map_avx512(const qd_map *m) { return m->planes == 1 ? qd_conv_map_avx512(m) : run(m); }
 
 #else
 typedef int qd_conv_trit_map_avx512_is_for_x86_64;
