@@ -49,13 +49,11 @@ static qd_map_kernel kernel_for(const qd_job *job) {
     return NULL;
 }
 
-int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
+/* Output rows [y0, y1) to `out`, where the map's first row would be. */
+static int run_rows(const qd_conv *v, qd_map_kernel kernel, size_t y0, size_t y1, uint8_t *out) {
     const qd_job *job = v->job;
     qd_band rows[QD_MAX_BANDS], columns[QD_MAX_BANDS];
-    qd_map_fn *const kernel = kernel_for(job);
     qd_map map;
-    if (!kernel || !QD_CONSTANTS_IN_PLACE || job->op->epilogue > QD_STREAMED) return 0;
-    if (!v->whole_rows || v->dilation_h > 1 || v->dilation_w > 1 || v->fill) return 0;
     map.n_rows = make_bands(y0, y1, v->stride_h, v->top, v->kernel_h, v->h, rows);
     map.n_columns = make_bands(0, job->out.w, v->stride_w, v->left, v->kernel_w, v->w, columns);
     if (map.n_rows == 0 || map.n_columns == 0) return 0;
@@ -77,7 +75,7 @@ int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
     map.stride_w = v->stride_w;
     map.top = v->top;
     map.left = v->left;
-    map.out = v->out;
+    map.out = out;
     map.out_w = job->out.w;
     map.out_pixel = v->out_pixel;
     map.out_channels = job->out.c;
@@ -92,4 +90,36 @@ int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
         if (done) return done;
     }
     return kernel(&map);
+}
+
+#if defined(__x86_64__) || defined(__aarch64__) /* where stacks are large */
+/* As accumulators, some rows at a time, from which levels are made. */
+static int run_levels(const qd_conv *v, qd_map_kernel kernel, size_t y0, size_t y1) {
+    enum { AT_HAND = 24576 };
+    const qd_job *job = v->job;
+    const size_t row = job->out.w * job->out.c * sizeof(int32_t), step = AT_HAND / row;
+    int32_t acc[AT_HAND / sizeof(int32_t)];
+    if (step == 0) return QD_MAP_NOT;
+    for (size_t y = y0, end; y < y1; y = end) {
+        end = y1 - y < step ? y1 : y + step;
+        /* A kernel adds what leads to row y. */
+        if (!run_rows(v, kernel, y, end, (uint8_t *)((uintptr_t)acc - y * row))) return QD_MAP_NOT;
+        for (size_t i = 0; i < (end - y) * job->out.w; i++) {
+            qd_levels_pixel(job, &v->levels, acc + i * job->out.c, v->out + (y * job->out.w + i) * v->out_pixel);
+        }
+    }
+    return QD_MAP_DONE;
+}
+#else
+static int run_levels(const qd_conv *v, qd_map_kernel kernel, size_t y0, size_t y1) {
+    (void)v, (void)kernel, (void)y0, (void)y1;
+    return QD_MAP_NOT;
+}
+#endif
+
+int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
+    const qd_map_kernel kernel = kernel_for(v->job);
+    if (!kernel || !QD_CONSTANTS_IN_PLACE) return QD_MAP_NOT;
+    if (!v->whole_rows || v->dilation_h > 1 || v->dilation_w > 1 || v->fill) return QD_MAP_NOT;
+    return v->job->op->epilogue == QD_LEVELS ? run_levels(v, kernel, y0, y1) : run_rows(v, kernel, y0, y1, v->out);
 }

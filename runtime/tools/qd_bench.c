@@ -122,6 +122,7 @@ static void print_json_text(const char *text, size_t n) {
 /* `totals` are the runs' seconds, sorted. */
 static void report(const arguments *a, const qd_model *model, const double *totals, double median, double p95, double opened, double hertz,
                    clock_state *layers) {
+    const double units = dot_units(hertz);
     if (a->json) {
         printf("{\"runs\": %ld, \"median_ms\": %.6f, \"p95_ms\": %.6f, \"fastest_ms\": %.6f, \"kernels\": \"%s\", \"macs\": %llu, \"open_ms\": %.3f, \"core_ghz\": "
                "%.4f, \"layers\": [", a->runs, median * 1e3, p95 * 1e3, totals[0] * 1e3, a->kernels_name, (unsigned long long)qd_macs(model), opened * 1e3, hertz / 1e9);
@@ -137,7 +138,7 @@ static void report(const arguments *a, const qd_model *model, const double *tota
         const qd_op_description op = qd_op_info(model, i);
         double *times = layers->times + i * layers->runs;
         const double slow = percentile(times, layers->runs, 95), seconds = percentile(times, layers->runs, 50);
-        const double macs = (double)op.macs, limit = limit_of(a->kernels, &op);
+        const double macs = (double)op.macs, limit = limit_of(a->kernels, units, &op);
         const double per_cycle = hertz > 0 && seconds > 0 ? macs / (seconds * hertz) : 0;
         if (a->json) {
             printf("%s{\"name\": ", i == 0 ? "" : ", ");
