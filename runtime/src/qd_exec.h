@@ -21,6 +21,7 @@ typedef struct qd_kernels {
     qd_levels_kernel levels;
     qd_sign_kernel sign;
     qd_stream_kernel stream;
+    qd_quantize_kernel quantize;
 } qd_kernels;
 
 /* The reference kernels, replaced by those of `family` (AUTO: of any) that `cpu` can run. */

@@ -128,7 +128,7 @@ static void quantize_trits(const qd_job *job, size_t first, size_t n_pixels, flo
             const size_t n = channels - c < QD_PIECE ? channels - c : (size_t)QD_PIECE;
             int8_t digits[QD_PIECE];
             if (job->in.dtype == QD_F32) {
-                qd_quantize_f32_i8_ref(reals + i * channels + c, n, scale, low, high, digits);
+                job->kernels->quantize(reals + i * channels + c, n, scale, low, high, digits);
             } else {
                 qd_quantize_i32_i8_ref(integers + i * channels + c, n, scale, low, high, digits);
             }
@@ -145,7 +145,7 @@ static void quantize_rows(const qd_job *job, size_t y0, size_t y1) {
     const int32_t *integers = (const int32_t *)qd_memory(job, &job->in) + first;
     uint8_t *out = (uint8_t *)qd_memory(job, &job->out) + first * qd_element_bytes(job->out.dtype);
     if (job->out.dtype == QD_TRITS) quantize_trits(job, y0 * job->in.w, (y1 - y0) * job->in.w, scale, low, high);
-    else if (job->in.dtype == QD_F32 && job->out.dtype == QD_I8) qd_quantize_f32_i8_ref(reals, n, scale, low, high, (int8_t *)out);
+    else if (job->in.dtype == QD_F32 && job->out.dtype == QD_I8) job->kernels->quantize(reals, n, scale, low, high, (int8_t *)out);
     else if (job->in.dtype == QD_F32) qd_quantize_f32_i16_ref(reals, n, scale, low, high, (int16_t *)(void *)out);
     else if (job->out.dtype == QD_I8) qd_quantize_i32_i8_ref(integers, n, scale, low, high, (int8_t *)out);
     else qd_quantize_i32_i16_ref(integers, n, scale, low, high, (int16_t *)(void *)out);

@@ -1,4 +1,6 @@
 /* Every row of the kernel table against the reference of its kind, over sizes around its tiles, with guards around outputs. */
+#include <math.h>
+
 #include "kernels/qd_kernel.h"
 #include "qd/qd.h"
 #include "qd_cpu.h"
@@ -332,6 +334,34 @@ static void check_stream(const char *name, qd_stream_fn *kernel) {
     }
 }
 
+/* Numbers beside every tie of many scales, and others. */
+static void check_quantize(const char *name, qd_quantize_fn *kernel) {
+    for (int round = 0; round < 400; round++) {
+        const float near = ldexpf(1.0f + (float)random_in(0, (1 << 23) - 1) / 8388608.0f, round % 4 ? random_in(-9, 3) : random_in(-125, 126));
+        const float scale = round % 16 == 1 ? ldexpf(1.0f, random_in(-60, 60)) : near;
+        const int32_t low = round % 3 ? -128 : random_in(-9, 0), high = round % 3 ? 127 : random_in(1, 9);
+        float in[MAX_CHANNELS];
+        int8_t want[MAX_CHANNELS], out[MAX_CHANNELS];
+        for (int tie = -130; tie < 130;) {
+            const size_t n = (size_t)random_in(1, MAX_CHANNELS - GUARD);
+            for (size_t i = 0; i < n; i++) {
+                uint32_t bits;
+                in[i] = ((float)tie + 0.5f) * scale;
+                memcpy(&bits, &in[i], sizeof bits);
+                bits += (uint32_t)random_in(-2, 2);
+                memcpy(&in[i], &bits, sizeof bits);
+                if (random_in(0, 15) == 0) in[i] = some_float();
+                if (tie < 130) tie++;
+            }
+            memset(want, 0x5A, sizeof want);
+            memset(out, 0x5A, sizeof out);
+            qd_quantize_f32_i8_ref(in, n, scale, low, high, want);
+            kernel(in, n, scale, low, high, out);
+            CHECK(memcmp(want, out, sizeof out) == 0, "%s scale %a from %d to %d", name, (double)scale, (int)low, (int)high);
+        }
+    }
+}
+
 /* One check per kind; the extremes only exist for bits. */
 #define CHECK_bits(name, function) check_bits(name, function), check_bits_extreme(name, function)
 /* A whole convolution has a test of its own, test_conv.c. */
@@ -348,6 +378,7 @@ static void check_stream(const char *name, qd_stream_fn *kernel) {
 #define CHECK_levels(name, function) check_levels(name, function)
 #define CHECK_sign(name, function) check_sign(name, function)
 #define CHECK_stream(name, function) check_stream(name, function)
+#define CHECK_quantize(name, function) check_quantize(name, function)
 
 int main(void) {
     const uint32_t cpu = qd_cpu_features();

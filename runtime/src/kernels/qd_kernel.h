@@ -98,6 +98,9 @@ typedef struct qd_stream {
 typedef void qd_stream_fn(const qd_stream *steps, const int32_t *acc, const float *in, const float *add, size_t channels,
                           float *out);
 
+/* clamp(round_half_even(x / scale), low, high), of int8; NaN gives low. */
+typedef void qd_quantize_fn(const float *in, size_t n, float scale, int32_t low, int32_t high, int8_t *out);
+
 /* Rows (or columns) of output pixels [begin, end) whose windows have the same kernel rows (columns) [from, to) inside the map. */
 typedef struct qd_band {
     size_t begin, end;
@@ -154,6 +157,7 @@ typedef qd_pack_fn *qd_pack_kernel;
 typedef qd_levels_fn *qd_levels_kernel;
 typedef qd_sign_fn *qd_sign_kernel;
 typedef qd_stream_fn *qd_stream_kernel;
+typedef qd_quantize_fn *qd_quantize_kernel;
 
 /* The rows of the table. */
 #define QD_KERNEL(kind, family, needs, function) qd_##kind##_fn function;
@@ -199,8 +203,7 @@ void qd_level_pool_ref(const qd_window *window, const int8_t *in, size_t channel
 /* The first of the largest values in row-major order of the window; a NaN that comes first stays. */
 void qd_max_pool_ref(const qd_window *window, const float *in, size_t channels, float *out);
 
-/* clamp(round_half_even((float)x / scale), low, high); NaN gives low. [low, high] lies in the type of out. */
-void qd_quantize_f32_i8_ref(const float *in, size_t n, float scale, int32_t low, int32_t high, int8_t *out);
+/* QUANTIZE between other types: clamp(round_half_even((float)x / scale), low, high); NaN gives low. [low, high] lies in the type of out. */
 void qd_quantize_f32_i16_ref(const float *in, size_t n, float scale, int32_t low, int32_t high, int16_t *out);
 void qd_quantize_i32_i8_ref(const int32_t *in, size_t n, float scale, int32_t low, int32_t high, int8_t *out);
 void qd_quantize_i32_i16_ref(const int32_t *in, size_t n, float scale, int32_t low, int32_t high, int16_t *out);
