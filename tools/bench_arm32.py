@@ -31,20 +31,53 @@ M7 = Machine("qemu-arm", "thumbv7em-none-eabihf", "", {"m7": "cortex-m7"}, call=
 REPEATS = 2
 TARGETS = {"armv7": A32, "cortex-m4": M4, "cortex-m7": M7}
 BITS, WORDS, FIRST = "bits x bits", "i8 x int8", "u8 x bits"
-SIGNS, DIGITS = "i8 x bits", "i8 x trits"
+SIGNS, DIGITS, TRITS, MASKED = "i8 x bits", "i8 x trits", "trits x trits", "bits x trits"
 LAYERS = (
     *((BITS, *shape) for shape in ((14, 256, 256), (28, 128, 128), (56, 64, 64), (8, 64, 64), (16, 32, 32), (32, 16, 16))),
+    *((kind, *shape) for kind in (MASKED, TRITS) for shape in ((14, 256, 256), (8, 64, 64))),
     *((kind, *shape) for kind in (WORDS, SIGNS, DIGITS) for shape in ((8, 64, 64), (16, 16, 16))),
     (FIRST, 32, 3, 16),
 )
 # Multiply-accumulates per cycle that the instruction set allows, and the goal (issue "Speed"), by core. Bits: xor, count, add for 128
 # products, two pipes or one; full adders on words, 58 instructions for 256. int8: SMLAD, or VMLAL for four. u8: xor and VPADAL for 16.
-# Signs on 8 bits: USADA8 for four, digits two of them.
+# Signs on 8 bits: USADA8 for four, digits two of them. Ternary: 7 operations where bits take 3, 4 for maps of bits; words: 124, 84.
 LIMITS: dict[str, dict[str, tuple[float, float | None]]] = {
-    "a72": {BITS: (85.3, None), WORDS: (8.0, None), FIRST: (16.0, None), SIGNS: (8.0, None), DIGITS: (8.0, None)},
-    "r52": {BITS: (42.7, None), WORDS: (4.0, None), FIRST: (8.0, None), SIGNS: (4.0, None), DIGITS: (4.0, None)},
-    "m4": {BITS: (4.4, 3.3), WORDS: (2.0, 0.8), FIRST: (4.0, 0.8), SIGNS: (4.0, 0.8), DIGITS: (2.0, 0.8)},
-    "m7": {BITS: (8.8, 5.5), WORDS: (2.0, 0.8), FIRST: (4.0, 0.8), SIGNS: (4.0, 0.8), DIGITS: (2.0, 0.8)},
+    "a72": {
+        BITS: (85.3, None),
+        MASKED: (64.0, None),
+        TRITS: (36.6, None),
+        WORDS: (8.0, None),
+        FIRST: (16.0, None),
+        SIGNS: (8.0, None),
+        DIGITS: (8.0, None),
+    },
+    "r52": {
+        BITS: (42.7, None),
+        MASKED: (32.0, None),
+        TRITS: (18.3, None),
+        WORDS: (4.0, None),
+        FIRST: (8.0, None),
+        SIGNS: (4.0, None),
+        DIGITS: (4.0, None),
+    },
+    "m4": {
+        BITS: (4.4, 3.3),
+        MASKED: (3.0, None),
+        TRITS: (2.1, None),
+        WORDS: (2.0, 0.8),
+        FIRST: (4.0, 0.8),
+        SIGNS: (4.0, 0.8),
+        DIGITS: (2.0, 0.8),
+    },
+    "m7": {
+        BITS: (8.8, 5.5),
+        MASKED: (6.0, None),
+        TRITS: (4.2, None),
+        WORDS: (2.0, 0.8),
+        FIRST: (4.0, 0.8),
+        SIGNS: (4.0, 0.8),
+        DIGITS: (2.0, 0.8),
+    },
 }
 
 

@@ -71,7 +71,7 @@ def test_the_library_needs_a_compiler_only(library: dict[str, Path]) -> None:
     missing = {row[1] for row in rows if row[0] == "U"}
     assert not {name for name in missing if not name.startswith("__aeabi_")} - {"memcpy", "memset", "memcmp", "memmove"}
     assert not [row for row in rows if row[-2] in "BbDdCc" and not row[-1].startswith("$")]
-    assert {"qd_open", "qd_run", "qd_conv_bits_arm32", "qd_conv_int8_arm32", "qd_conv_bytes_arm32"} <= {row[-1] for row in rows}
+    assert {"qd_open", "qd_run", *(f"qd_conv_{kind}_arm32" for kind in ("bits", "int8", "trits", "bytes"))} <= {row[-1] for row in rows}
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -5,25 +5,10 @@
  */
 #if defined(__arm__) && defined(__ARM_FEATURE_SIMD32) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 
-#include <string.h>
-
+#include "counts_arm32.h"
 #include "qd_kernel.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 enum { PIECE = 248 };
-
-static inline uint32_t load4(const uint8_t *p) {
-    uint32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static inline uint32_t ones_of_bytes(uint32_t v) {
-    v -= v >> 1 & 0x55555555u;
-    v = (v & 0x33333333u) + (v >> 2 & 0x33333333u);
-    return (v + (v >> 4)) & 0x0F0F0F0Fu;
-}
 
 #if defined(__thumb2__)
 
@@ -39,7 +24,7 @@ static inline uint32_t ones_of_bytes(uint32_t v) {
     "eor %[" #sum "], %[" #sum "], %[" #t "]\n orr %[" #a "], %[" #a "], %[" #b "]\n"
 
 #define EIGHT_STEPS(name, LANES)                                                                                                \
-    INLINE void name(const uint8_t **w, const uint32_t **x, size_t n, uint32_t *ones, uint32_t *twos, uint32_t *fours, uint32_t *eights) { \
+    QD_ARM32_INLINE void name(const uint8_t **w, const uint32_t **x, size_t n, uint32_t *ones, uint32_t *twos, uint32_t *fours, uint32_t *eights) { \
         uint32_t a, b, c, d, e;                                                                                                 \
         __asm__("1: " LOAD_W(a, LANES * 0) LOAD_X(b, 0) LOAD_W(c, LANES * 1) LOAD_X(d, 4) EXCLUDE(a, b) EXCLUDE(c, d)             \
                 CARRY(ones, a, c, b)                                                                                            \
@@ -61,7 +46,7 @@ static inline uint32_t ones_of_bytes(uint32_t v) {
 EIGHT_STEPS(eight_steps_16, 16)
 EIGHT_STEPS(eight_steps_32, 32)
 
-INLINE void eight_steps(const uint8_t **w, const size_t lanes, const uint32_t **x, size_t n, uint32_t *ones, uint32_t *twos,
+QD_ARM32_INLINE void eight_steps(const uint8_t **w, const size_t lanes, const uint32_t **x, size_t n, uint32_t *ones, uint32_t *twos,
                         uint32_t *fours, uint32_t *eights) {
     if (lanes == 32) eight_steps_32(w, x, n, ones, twos, fours, eights);
     else eight_steps_16(w, x, n, ones, twos, fours, eights);
@@ -69,25 +54,18 @@ INLINE void eight_steps(const uint8_t **w, const size_t lanes, const uint32_t **
 
 #else
 
-/* a + b + *sum, bit by bit: *sum becomes its low bits, the result is the high ones. */
-static inline uint32_t carry(uint32_t *sum, uint32_t a, uint32_t b) {
-    const uint32_t either = a ^ b, c = *sum;
-    *sum = either ^ c;
-    return (a & b) | (either & c);
-}
-
 /* n steps, a multiple of 8: what eight of them carry over is counted in eights. */
-INLINE void eight_steps(const uint8_t **w, const size_t lanes, const uint32_t **x, size_t n, uint32_t *ones, uint32_t *twos,
+QD_ARM32_INLINE void eight_steps(const uint8_t **w, const size_t lanes, const uint32_t **x, size_t n, uint32_t *ones, uint32_t *twos,
                         uint32_t *fours, uint32_t *eights) {
     const uint8_t *v = *w;
     const uint32_t *y = *x;
     for (; n > 0; n -= 8, y += 8, v += 8 * lanes) {
-        uint32_t a = carry(ones, load4(v) ^ y[0], load4(v + lanes) ^ y[1]);
-        uint32_t b = carry(ones, load4(v + 2 * lanes) ^ y[2], load4(v + 3 * lanes) ^ y[3]), c;
-        c = carry(twos, a, b);
-        a = carry(ones, load4(v + 4 * lanes) ^ y[4], load4(v + 5 * lanes) ^ y[5]);
-        b = carry(ones, load4(v + 6 * lanes) ^ y[6], load4(v + 7 * lanes) ^ y[7]);
-        *eights += ones_of_bytes(carry(fours, c, carry(twos, a, b)));
+        uint32_t a = qd_carry(ones, qd_load4(v) ^ y[0], qd_load4(v + lanes) ^ y[1]);
+        uint32_t b = qd_carry(ones, qd_load4(v + 2 * lanes) ^ y[2], qd_load4(v + 3 * lanes) ^ y[3]), c;
+        c = qd_carry(twos, a, b);
+        a = qd_carry(ones, qd_load4(v + 4 * lanes) ^ y[4], qd_load4(v + 5 * lanes) ^ y[5]);
+        b = qd_carry(ones, qd_load4(v + 6 * lanes) ^ y[6], qd_load4(v + 7 * lanes) ^ y[7]);
+        *eights += qd_ones_of_bytes(qd_carry(fours, c, qd_carry(twos, a, b)));
     }
     *w = v;
     *x = y;
@@ -96,25 +74,20 @@ INLINE void eight_steps(const uint8_t **w, const size_t lanes, const uint32_t **
 #endif
 
 /* acc[0..4) -= 2 * mismatches of n <= PIECE steps; x: bytes copied four times, w: steps of `lanes` bytes. */
-INLINE void count(const uint8_t *w, const size_t lanes, const uint32_t *x, size_t n, int32_t *acc) {
-    uint32_t ones = 0, twos = 0, fours = 0, eights = 0, rest = 0, even, odd;
+QD_ARM32_INLINE void count(const uint8_t *w, const size_t lanes, const uint32_t *x, size_t n, int32_t *acc) {
+    uint32_t ones = 0, twos = 0, fours = 0, eights = 0, rest = 0;
     if (n >= 8) eight_steps(&w, lanes, &x, n / 8 * 8, &ones, &twos, &fours, &eights);
     n %= 8;
-    QD_SMALL_LOOP for (; n > 0; n--, x++, w += lanes) rest += ones_of_bytes(load4(w) ^ *x);
-    rest += 4 * ones_of_bytes(fours) + 2 * ones_of_bytes(twos) + ones_of_bytes(ones);
-    even = 8 * (eights & 0x00FF00FFu) + (rest & 0x00FF00FFu);
-    odd = 8 * (eights >> 8 & 0x00FF00FFu) + (rest >> 8 & 0x00FF00FFu);
-    acc[0] -= 2 * (int32_t)(even & 0xFFFF);
-    acc[1] -= 2 * (int32_t)(odd & 0xFFFF);
-    acc[2] -= 2 * (int32_t)(even >> 16);
-    acc[3] -= 2 * (int32_t)(odd >> 16);
+    QD_SMALL_LOOP for (; n > 0; n--, x++, w += lanes) rest += qd_ones_of_bytes(qd_load4(w) ^ *x);
+    rest += 4 * qd_ones_of_bytes(fours) + 2 * qd_ones_of_bytes(twos) + qd_ones_of_bytes(ones);
+    qd_add_counts(eights, rest, -2, acc);
 }
 
 /* x[i]: byte i of a patch, four times. */
-INLINE void copy_to_lanes(const uint8_t *patch, size_t n, uint32_t *x) {
+QD_ARM32_INLINE void copy_to_lanes(const uint8_t *patch, size_t n, uint32_t *x) {
     const uint32_t all = 0x01010101u;
     QD_SMALL_LOOP for (; n >= 4; n -= 4, patch += 4, x += 4) {
-        const uint32_t four = load4(patch);
+        const uint32_t four = qd_load4(patch);
         x[0] = (four & 0xFF) * all;
         x[1] = (four >> 8 & 0xFF) * all;
         x[2] = (four >> 16 & 0xFF) * all;
