@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "qd_kernel.h"
+#include "spare.h"
 #include "sums_arm32.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -334,14 +335,6 @@ static kind kind_of(const qd_map *m, size_t terms) {
     return found;
 }
 
-/* Zeros in the bytes of output bits that no channels reach. */
-static void clear_spare(const qd_map *m) {
-    const size_t used = (m->out_channels + 7) / 8, end = m->rows[m->n_rows - 1].end * m->out_w;
-    QD_SMALL_LOOP for (size_t i = m->rows[0].begin * m->out_w; used < m->out_pixel && i < end; i++) {
-        memset(m->out + i * m->out_pixel + used, 0, m->out_pixel - used);
-    }
-}
-
 int qd_conv_bytes_arm32(const qd_map *m) {
     const size_t taps = m->kernel_h * m->kernel_w, pixels = (m->rows[m->n_rows - 1].end - m->rows[0].begin) * m->out_w;
     const int by_patches = m->zero || m->channels % 4;
@@ -358,7 +351,7 @@ int qd_conv_bytes_arm32(const qd_map *m) {
     g.each = g.kind == SIGNS ? 4 : 8;
     if (by_patches) run_patches(&g);
     else run_in_place(&g);
-    if (m->thresholds) clear_spare(m);
+    if (m->thresholds) qd_clear_spare(m, m->out, m->out_pixel, (m->out_channels + 7) / 8);
     return QD_MAP_DONE;
 }
 
