@@ -39,7 +39,7 @@ NETWORKS: dict[str, tuple[str, dict[str, object]]] = {
 
 
 # Most bytes of qd_run, static and stripped, for boards: kernels grow unseen. Both Arm programs have NEON's, armv7 the words of arm32 too.
-MOST_BYTES = {"arm64": 150_000, "armv7": 138_000, "riscv64": 90_000}
+MOST_BYTES = {"arm64": 152_000, "armv7": 138_000, "riscv64": 90_000}
 
 
 @functools.cache
