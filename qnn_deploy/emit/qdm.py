@@ -57,6 +57,8 @@ def minor_version(program: Program) -> int:
 
 def _since_3(program: Program, op: Op) -> bool:
     sources, result = {program.buffers[index].dtype for index in op.inputs}, program.buffers[op.output].dtype
+    if op.steps & Step.FIRST_RELU:
+        return True
     if op.opcode == Opcode.CONV:
         depthwise = op.groups > 1 and op.groups == program.buffers[op.inputs[0]].channels
         return depthwise and op.weights != Weights.INT8

@@ -78,7 +78,10 @@ WEIGHT_BITS = {Weights.BITS: 1, Weights.MASKS: 1, Weights.TRITS: 2, Weights.INT4
 
 
 class Step(enum.IntFlag):
-    """Elementwise steps of a stream, applied from the lowest bit to the highest."""
+    """Elementwise steps of a stream; a ReLU has two places, of which the one in front of a BatchNorm is a bit of its own.
+
+    They are applied in the order of `IN_ORDER`.
+    """
 
     SCALE = 1
     BATCH_NORM = 2
@@ -87,6 +90,10 @@ class Step(enum.IntFlag):
     RELU = 16
     CLIP = 32
     PRELU = 64
+    FIRST_RELU = 128
+
+
+IN_ORDER = (Step.SCALE, Step.FIRST_RELU, Step.BATCH_NORM, Step.BIAS, Step.ADD, Step.RELU, Step.CLIP, Step.PRELU)
 
 
 def smallest_weights(values: NDArray[np.int8]) -> Weights:

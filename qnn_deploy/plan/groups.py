@@ -1,24 +1,26 @@
 """Fusion: which nodes of the exact graph become one operator of the runtime.
 
 A group is a convolution or dense layer with the elementwise nodes behind it, or a run of elementwise nodes, or a single other node.
-Elementwise steps fuse while each value has one reader and the steps come in the runtime's fixed order.
+Elementwise steps fuse while each value has one reader and the steps come in the runtime's fixed order; none is moved past another.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from qnn_deploy.ir.program import Step
+from qnn_deploy.ir.program import IN_ORDER, NO_STEPS, Step
 
 CONVOLUTIONS = ("Conv", "BinaryConv", "ConvTranspose", "Dense", "BinaryDense")
+# What an elementwise operator may be in a stream.
 STEPS = {
     "Scale": Step.SCALE,
     "BatchNorm": Step.BATCH_NORM,
     "Bias": Step.BIAS,
     "Add": Step.ADD,
-    "Relu": Step.RELU,
+    "Relu": Step.FIRST_RELU | Step.RELU,
     "Clip": Step.CLIP,
     "PRelu": Step.PRELU,
 }
@@ -47,6 +49,21 @@ def only_reader(value: ir.Value) -> ir.Node | None:
     return uses[0].node if len(uses) == 1 and not value.is_graph_output() else None
 
 
+def steps_of(nodes: Sequence[ir.Node]) -> Step | None:
+    """The steps that the elementwise ``nodes`` are, casts left out; None where the runtime's order is another one.
+
+    A ReLU is the first one only where a step between its two places follows it: runtimes before format 1.3 know the other one alone.
+    """
+    steps, end = NO_STEPS, len(IN_ORDER)
+    for node in reversed([node for node in nodes if node.op_type != "Cast"]):
+        places = [place for place in range(end) if IN_ORDER[place] & STEPS[node.op_type]]
+        if not places:
+            return None
+        end = places[-1]
+        steps |= IN_ORDER[end]
+    return steps
+
+
 def group(graph: ir.Graph) -> list[Group]:
     """The groups of ``graph``, in an order in which each one's inputs are computed before it."""
     positions = {node: position for position, node in enumerate(graph)}
@@ -61,24 +78,20 @@ def group(graph: ir.Graph) -> list[Group]:
             if reader is not None and reader.op_type in ("Threshold", "MultiThreshold"):
                 nodes.append(reader)
             else:
-                nodes += _steps(node, Step(0), taken, adds=node.op_type != "ConvTranspose")
+                nodes += _steps(node, [], taken, adds=node.op_type != "ConvTranspose")
         elif node.op_type in STEPS or node.op_type == "Cast":
-            nodes += _steps(node, STEPS.get(node.op_type, Step(0)), taken)
+            nodes = _steps(node, [node], taken)
         taken.update(nodes)
         groups.append(Group(tuple(nodes), positions[nodes[-1]]))
     return sorted(groups, key=lambda g: g.position)
 
 
-def _steps(node: ir.Node, last: Step, taken: set[ir.Node], *, adds: bool = True) -> list[ir.Node]:
-    """Elementwise nodes that follow ``node``, each the only reader of the one before, in the runtime's order."""
-    found: list[ir.Node] = []
+def _steps(node: ir.Node, found: list[ir.Node], taken: set[ir.Node], *, adds: bool = True) -> list[ir.Node]:
+    """``found`` and the elementwise nodes that follow ``node``, each the only reader of the one before, in the runtime's order."""
     while (reader := only_reader(node.outputs[0])) is not None and reader not in taken:
-        if reader.op_type == "Cast" and not found and last == Step(0) and node.op_type != "Cast":
-            found.append(reader)
-        elif reader.op_type in STEPS and STEPS[reader.op_type] > last and (adds or reader.op_type != "Add"):
-            last = STEPS[reader.op_type]
-            found.append(reader)
-        else:
+        casts = reader.op_type == "Cast" and not found
+        steps = reader.op_type in STEPS and (adds or reader.op_type != "Add") and steps_of([*found, reader]) is not None
+        if not casts and not steps:
             break
-        node = reader
+        node, found = reader, [*found, reader]
     return found

@@ -25,7 +25,7 @@ from qnn_deploy.ir.program import (
 )
 from qnn_deploy.ops._bits import unpack_signs
 from qnn_deploy.plan.assemble import assemble
-from qnn_deploy.plan.groups import CONVOLUTIONS, STEPS, VIEWS, Group, group
+from qnn_deploy.plan.groups import CONVOLUTIONS, STEPS, VIEWS, Group, group, steps_of
 from qnn_deploy.plan.islands import ISLANDS, island
 from qnn_deploy.plan.pack import pack_channel_mask, pack_weights
 from qnn_deploy.plan.planes import most_terms, ternary_maps, weights_form
@@ -274,10 +274,9 @@ class _Planner(Workspace):
 
     def _steps(self, nodes: tuple[ir.Node, ...], value: ir.Value) -> tuple[Step, list[tuple[Slot, int]], tuple[float, float], int | None]:
         """Steps, constants, clip bounds and second input of the elementwise ``nodes`` that follow ``value``."""
-        steps, slots, floats, second = Step(0), [], (0.0, 0.0), None
+        steps, slots, floats, second = steps_of(nodes), [], (0.0, 0.0), None
+        assert steps is not None
         for node in nodes:
-            if node.op_type != "Cast":
-                steps |= STEPS[node.op_type]
             if node.op_type in _STEP_SLOTS:
                 channels = self.views[value].channels if value in self.views else self._channels(node)
                 for position, slot in enumerate(_STEP_SLOTS[node.op_type], 1):

@@ -21,6 +21,7 @@ int main(int argc, char **argv) {
     save(argv[1], "every_operator_1_1.qdm", file, write_network(file, 1));
     save(argv[1], "every_operator_1_2.qdm", file, write_network(file, 2));
     save(argv[1], "cut_off.qdm", file, 100);
+    save(argv[1], "every_operator_1_3.qdm", file, write_network(file, 3));
     save(argv[1], "moves_1_3.qdm", file, write_moves(file));
     save(argv[1], "islands_1_3.qdm", file, write_islands(file));
     return 0;

@@ -24,9 +24,11 @@ enum {
     QD_STEP_ADD = 8,
     QD_STEP_RELU = 16,
     QD_STEP_CLIP = 32,
-    QD_STEP_PRELU = 64, /* since 1.1 */
+    QD_STEP_PRELU = 64,       /* since 1.1 */
+    QD_STEP_FIRST_RELU = 128, /* behind the scale; since 1.3 */
     QD_STEP_ALL_1_0 = 63,
-    QD_STEP_ALL = 127
+    QD_STEP_ALL_1_1 = 127,
+    QD_STEP_ALL = 255
 };
 
 /* Slots of the constants of an operator. */

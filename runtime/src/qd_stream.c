@@ -19,6 +19,7 @@ qd_stream qd_stream_of(const qd_job *job) {
         steps.scale = (const float *)qd_constant_data(model, op->constants[QD_C_SCALE]);
         steps.scale_step = qd_load_constant(model, op->constants[QD_C_SCALE]).count > 1;
     }
+    steps.first_relu = (op->steps & QD_STEP_FIRST_RELU) != 0;
     if (op->steps & QD_STEP_NORM) {
         steps.a = (const float *)qd_constant_data(model, op->constants[QD_C_NORM_A]);
         steps.b = (const float *)qd_constant_data(model, op->constants[QD_C_NORM_B]);

@@ -89,7 +89,7 @@ int qd_steps_fit(qd_subject *s) {
                 {QD_STEP_NORM, QD_C_NORM_B, 0},
                 {QD_STEP_BIAS, QD_C_BIAS, 1},
                 {QD_STEP_PRELU, QD_C_SLOPE, 1}};
-    const unsigned known = s->model->minor < 1 ? QD_STEP_ALL_1_0 : QD_STEP_ALL;
+    const unsigned known = s->model->minor < 1 ? QD_STEP_ALL_1_0 : s->model->minor < 3 ? QD_STEP_ALL_1_1 : QD_STEP_ALL;
     if (op->steps & ~known) return qd_fail(s, QD_VARIANT);
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if ((op->steps & rows[i].step) == 0) {

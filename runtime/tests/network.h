@@ -53,7 +53,7 @@ static inline uint32_t write_network(uint8_t *file, int minor) {
     op = w_op_new(1, pooled, stream);
     op.epilogue = 2;
     op.weights = 1;
-    op.steps = 1 + 2 + 4;
+    op.steps = 1 + 2 + 4 + (minor >= 3 ? 128 : 0);
     op.constants[0] = w_constant(&w, 1, w_pack_bits(second, 18, 9, 9, bytes2), bytes2);
     op.constants[3] = w_constant(&w, 5, 1, scale);
     op.constants[4] = w_constant(&w, 5, 18, a);

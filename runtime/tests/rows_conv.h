@@ -57,6 +57,11 @@ static void steps(void) {
     row("second:steps=0", QD_CONSTANT, "second");
     row("second:steps=128", QD_VARIANT, "second");
     row("second:steps=0x8007", QD_VARIANT, "second");
+    row("second:steps=135", QD_VARIANT, "second");
+    row("second:steps=135 header:minor=2", QD_VARIANT, "second");
+    row("second:steps=135 header:minor=3", QD_OK, "header");
+    row("second:steps=263 header:minor=3", QD_VARIANT, "second");
+    row("second:steps=0x8007 header:minor=3", QD_VARIANT, "second");
     row("second:steps=6", QD_CONSTANT, "second");
     row("second:steps=5", QD_CONSTANT, "second");
     row("second:steps=3", QD_CONSTANT, "second");

@@ -138,7 +138,7 @@ static void add_stream(writer *w, w_op *op, uint32_t channels) {
         b[i] = (float)random_in(-999, 999) / 13.0f;
         slope[i] = (float)random_in(-9, 9) / 7.0f;
     }
-    op->steps = 1u + 2u + (random_in(0, 1) ? 16u : 0u) + (random_in(0, 1) ? 64u : 0u);
+    op->steps = 1u + 2u + (random_in(0, 1) ? 16u : 0u) + (random_in(0, 1) ? 64u : 0u) + (random_in(0, 1) ? 128u : 0u);
     op->constants[3] = w_constant(w, 5, random_in(0, 1) ? channels : 1, scale);
     op->constants[4] = w_constant(w, 5, channels, a);
     op->constants[5] = w_constant(w, 5, channels, b);

@@ -89,6 +89,9 @@ static void versions(void) {
     CHECK(open_changed(file, size, SECOND_AT + 32, 2, 0) == QD_WINDOW, "no dilation");
     CHECK(open_changed(file, size, SECOND_AT + 32, 2, 2) == QD_SHAPE, "another dilation");
     CHECK(open_changed(file, size, SECOND_AT + 24, 2, 3) == QD_WINDOW, "padding as wide as the reach");
+    size = write_network(file, 3);
+    CHECK(file[6] == 3 && open_and_run(file, size) == QD_OK, "1.3");
+    CHECK(open_changed(file, size, 6, 2, 2) == QD_VARIANT, "a first relu in a file of 1.2");
 }
 
 static void slopes(void) {

@@ -315,6 +315,7 @@ static void check_stream(const char *name, qd_stream_fn *kernel) {
         }
         memset(&steps, 0, sizeof steps);
         if (mask & 1) steps.scale = scale;
+        steps.first_relu = (int)(mask >> 13 & 1);
         if (mask & 2) steps.a = a, steps.b = b;
         if (mask & 4) steps.bias = bias;
         steps.scale_step = mask >> 3 & 1;
@@ -329,7 +330,7 @@ static void check_stream(const char *name, qd_stream_fn *kernel) {
         memset(out, 0x5A, sizeof out);
         qd_stream_ref(&steps, mask & 128 ? acc : NULL, mask & 128 ? NULL : in, mask & 256 ? add : NULL, channels, want);
         kernel(&steps, mask & 128 ? acc : NULL, mask & 128 ? NULL : in, mask & 256 ? add : NULL, channels, out);
-        CHECK(same_floats(want, out, channels), "%s channels %zu steps %x", name, channels, (unsigned)mask & 8191);
+        CHECK(same_floats(want, out, channels), "%s channels %zu steps %x", name, channels, (unsigned)mask & 16383);
         CHECK(memcmp(want + channels, out + channels, (MAX_CHANNELS - channels) * 4) == 0, "%s writes past %zu", name, channels);
     }
 }

@@ -113,6 +113,28 @@ static void streams(void) {
     CHECK(out[0] == 5.0f && out[1] == 0.25f && out[2] != out[2], "%g %g %g: NaN stays NaN, as in torch", (double)out[0], (double)out[1], (double)out[2]);
 }
 
+/* Each step where it stands: the same values with the ReLU at the front, at the back and at both; -0.0 and NaN pass. */
+static void two_relus(void) {
+    const float in[6] = {-3.0f, 3.0f, -0.0f, NAN, -INFINITY, 0.0f};
+    const float scale[1] = {-1.0f}, a[6] = {-2.0f, -2.0f, -2.0f, -2.0f, -2.0f, -2.0f}, b[6] = {1.0f, 1.0f, -0.0f, 1.0f, 1.0f, -0.0f};
+    static const float want[4][5] = {{-5.0f, 7.0f, -0.0f, 0, -INFINITY}, {-5.0f, 1.0f, -0.0f, 0, -INFINITY},
+                                     {0.0f, 7.0f, -0.0f, 0, 0.0f}, {0.0f, 1.0f, -0.0f, 0, 0.0f}};
+    for (int i = 0; i < 4; i++) {
+        float out[6];
+        qd_stream steps;
+        memset(&steps, 0, sizeof steps);
+        steps.scale = scale;
+        steps.first_relu = i & 1;
+        steps.a = a;
+        steps.b = b;
+        steps.relu = i >> 1;
+        qd_stream_ref(&steps, NULL, in, NULL, 6, out);
+        CHECK(memcmp(out, want[i], 12) == 0 && out[3] != out[3] && out[4] == want[i][4], "%d: %g %g %g %g %g", i, (double)out[0],
+              (double)out[1], (double)out[2], (double)out[3], (double)out[4]);
+        CHECK(memcmp(out + 5, in + 5, 4) == 0, "-0.0 stays at %d: %g", i, (double)out[5]); /* -0.0 * -2 + -0.0 */
+    }
+}
+
 /* Bit patterns: a slope with its sign bit set gives zeros the other sign, products round to subnormals, NaN stays. */
 static void slopes(void) {
     static const uint32_t in[9] = {0, 0x80000000u, 0x3F800000u, 0xBF800000u, 0x80000003u, 0x00000001u, 0xFF7FFFFFu, 0xFF800000u, 0x7FC00000u};
@@ -147,6 +169,7 @@ int main(void) {
     pools_of_digits();
     concatenation();
     streams();
+    two_relus();
     slopes();
     return finish("ops");
 }

@@ -101,6 +101,7 @@ static inline uint32_t w_minor(const writer *w, const w_op *op) {
     const uint32_t channels = c[0] | (uint32_t)c[1] << 8 | (uint32_t)c[2] << 16;
     if (op->opcode == 1 && op->groups > 1 && op->groups == channels && op->weights != 2) return 3;
     if (op->opcode >= 9 || (op->opcode == 7 && (op->n_inputs < 2 || out >= 6))) return 3;
+    if (op->steps & 128) return 3;
     if (pool && (op->padding[0] | op->padding[1] | op->padding[2] | op->padding[3])) return 3;
     for (uint32_t i = 0; op->opcode == 7 && i < op->n_inputs; i++) {
         if (w->buffers[24 * op->inputs[i]] != out) return 3;

@@ -70,6 +70,7 @@ QD_AVX2_INLINE __m256 qd_constant8(const float *constant, size_t step, size_t c)
 QD_AVX2_INLINE __m256 qd_stream8(const qd_stream *steps, size_t c, __m256 v, const float *add) {
     const __m256 zero = _mm256_setzero_ps();
     if (steps->scale) v = _mm256_mul_ps(v, qd_constant8(steps->scale, steps->scale_step, c));
+    if (steps->first_relu) v = _mm256_max_ps(zero, v);
     if (steps->a) v = _mm256_fmadd_ps(v, _mm256_loadu_ps(steps->a + c), _mm256_loadu_ps(steps->b + c));
     if (steps->bias) v = _mm256_add_ps(v, qd_constant8(steps->bias, steps->bias_step, c));
     if (add) v = _mm256_add_ps(v, _mm256_loadu_ps(add));
@@ -87,29 +88,32 @@ QD_AVX2_INLINE __m256 qd_stream8(const qd_stream *steps, size_t c, __m256 v, con
  * infinities, which changes no value.
  */
 typedef struct qd_steps8 {
-    __m256 scale, a, b, bias, slope, low, high;
+    __m256 scale, first_low, a, b, bias, slope, low, high; /* first_low: of the first ReLU */
     int further; /* there is one of the steps that few streams have */
 } qd_steps8;
 
 QD_AVX2_INLINE qd_steps8 qd_steps_from(const qd_stream *steps, size_t c) {
     const __m256 zero = _mm256_setzero_ps(), one = _mm256_set1_ps(1.0f), nothing = _mm256_set1_ps(-0.0f);
     const __m256 infinity = _mm256_castsi256_ps(_mm256_set1_epi32(0x7F800000));
-    const __m256 least = steps->clip ? _mm256_set1_ps(steps->low) : _mm256_sub_ps(zero, infinity);
+    const __m256 lowest = _mm256_sub_ps(zero, infinity), least = steps->clip ? _mm256_set1_ps(steps->low) : lowest;
     qd_steps8 s;
     s.scale = steps->scale ? qd_constant8(steps->scale, steps->scale_step, c) : one;
+    s.first_low = steps->first_relu ? zero : lowest;
     s.a = steps->a ? _mm256_loadu_ps(steps->a + c) : one;
     s.b = steps->a ? _mm256_loadu_ps(steps->b + c) : nothing;
     s.bias = steps->bias ? qd_constant8(steps->bias, steps->bias_step, c) : nothing;
     s.slope = steps->slope ? qd_constant8(steps->slope, steps->slope_step, c) : one;
     s.low = steps->relu ? _mm256_max_ps(least, zero) : least;
     s.high = steps->clip ? _mm256_set1_ps(steps->high) : infinity;
-    s.further = steps->bias || steps->relu || steps->clip;
+    s.further = steps->first_relu || steps->bias || steps->relu || steps->clip;
     return s;
 }
 
 /* add: -0.0 where there is no second input. */
 QD_AVX2_INLINE __m256 qd_apply8(const int further, const qd_steps8 *s, __m256i acc, __m256 add) {
-    __m256 v = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(acc), s->scale), s->a, s->b);
+    __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), s->scale);
+    if (further) v = _mm256_max_ps(s->first_low, v);
+    v = _mm256_fmadd_ps(v, s->a, s->b);
     if (further) v = _mm256_add_ps(v, s->bias);
     v = _mm256_add_ps(v, add);
     if (further) v = _mm256_min_ps(s->high, _mm256_max_ps(s->low, v));

@@ -25,6 +25,7 @@ QD_AVX512_INLINE __m512 qd_constant16(const float *constant, size_t step, size_t
 QD_AVX512_INLINE __m512 qd_stream16(const qd_stream *steps, size_t c, __mmask16 lanes, __m512 v, const float *add) {
     const __m512 zero = _mm512_setzero_ps();
     if (steps->scale) v = _mm512_mul_ps(v, qd_constant16(steps->scale, steps->scale_step, c, lanes));
+    if (steps->first_relu) v = _mm512_max_ps(zero, v);
     if (steps->a) v = _mm512_fmadd_ps(v, _mm512_maskz_loadu_ps(lanes, steps->a + c), _mm512_maskz_loadu_ps(lanes, steps->b + c));
     if (steps->bias) v = _mm512_add_ps(v, qd_constant16(steps->bias, steps->bias_step, c, lanes));
     if (add) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(lanes, add));

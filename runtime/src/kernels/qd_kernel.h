@@ -83,11 +83,12 @@ typedef void qd_sign_fn(const float *in, size_t channels, uint8_t *out);
 /* The elementwise steps of a stream, in this order; a null pointer or a zero flag leaves a step out. */
 typedef struct qd_stream {
     const float *scale;     /* v = v * scale[c] */
+    int first_relu;         /* v = v < 0 ? 0 : v */
     const float *a, *b;     /* v = fma(v, a[c], b[c]) */
     const float *bias;      /* v = v + bias[c] */
     size_t scale_step;      /* 1: an element per channel; 0: one for all */
     size_t bias_step;       /* likewise */
-    int relu;               /* v = v < 0 ? 0 : v, after adding the second input */
+    int relu;               /* v = v < 0 ? 0 : v */
     int clip;               /* v = v < low ? low : v > high ? high : v */
     float low, high;
     const float *slope;     /* v = v > 0 ? v : slope[c] * v */

@@ -22,6 +22,7 @@ QD_NEON_INLINE float32x4_t constant4(const float *constant, size_t step, size_t 
 QD_NEON_INLINE void vectors(const size_t N, const qd_stream *steps, size_t c, const float *add, float32x4_t *v) {
     const float32x4_t zero = vdupq_n_f32(0.0f);
     if (steps->scale) EACH(N) v[i] = vmulq_f32(v[i], constant4(steps->scale, steps->scale_step, c + 4 * i));
+    if (steps->first_relu) EACH(N) v[i] = vbslq_f32(vcltq_f32(v[i], zero), zero, v[i]);
     if (steps->a) EACH(N) v[i] = vfmaq_f32(vld1q_f32(steps->b + c + 4 * i), v[i], vld1q_f32(steps->a + c + 4 * i));
     if (steps->bias) EACH(N) v[i] = vaddq_f32(v[i], constant4(steps->bias, steps->bias_step, c + 4 * i));
     if (add) EACH(N) v[i] = vaddq_f32(v[i], vld1q_f32(add + 4 * i));

@@ -13,6 +13,9 @@ void qd_stream_ref(const qd_stream *steps, const int32_t *acc, const float *in, 
     if (steps->scale) {
         for (c = 0; c < channels; c++) out[c] = out[c] * steps->scale[c * steps->scale_step];
     }
+    if (steps->first_relu) {
+        for (c = 0; c < channels; c++) out[c] = out[c] < 0.0f ? 0.0f : out[c];
+    }
     if (steps->a) {
         for (c = 0; c < channels; c++) out[c] = qd_fmaf(out[c], steps->a[c], steps->b[c]);
     }
