@@ -14,15 +14,16 @@ enum { QD_MOST_PIXELS = 8, QD_MOST_VECTORS = 2 };
  * which changes no value.
  */
 typedef struct qd_steps16 {
-    __m512 scale, a, b, bias, slope, low, high;
+    __m512 scale, first_low, a, b, bias, slope, low, high; /* first_low: of the first ReLU */
 } qd_steps16;
 
 QD_AVX512_INLINE qd_steps16 qd_steps16_from(const qd_stream *steps, size_t c, __mmask16 lanes) {
     const __m512 zero = _mm512_setzero_ps(), one = _mm512_set1_ps(1.0f), nothing = _mm512_set1_ps(-0.0f);
     const __m512 infinity = _mm512_castsi512_ps(_mm512_set1_epi32(0x7F800000));
-    const __m512 least = steps->clip ? _mm512_set1_ps(steps->low) : _mm512_sub_ps(zero, infinity);
+    const __m512 lowest = _mm512_sub_ps(zero, infinity), least = steps->clip ? _mm512_set1_ps(steps->low) : lowest;
     qd_steps16 s;
     s.scale = steps->scale ? qd_constant16(steps->scale, steps->scale_step, c, lanes) : one;
+    s.first_low = steps->first_relu ? zero : lowest;
     s.a = steps->a ? _mm512_maskz_loadu_ps(lanes, steps->a + c) : one;
     s.b = steps->a ? _mm512_maskz_loadu_ps(lanes, steps->b + c) : nothing;
     s.bias = steps->bias ? qd_constant16(steps->bias, steps->bias_step, c, lanes) : nothing;
@@ -34,7 +35,8 @@ QD_AVX512_INLINE qd_steps16 qd_steps16_from(const qd_stream *steps, size_t c, __
 
 /* add: -0.0 where there is no second input. */
 QD_AVX512_INLINE __m512 qd_apply16(const qd_steps16 *s, __m512i acc, __m512 add) {
-    __m512 v = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(acc), s->scale), s->a, s->b);
+    __m512 v = _mm512_max_ps(s->first_low, _mm512_mul_ps(_mm512_cvtepi32_ps(acc), s->scale));
+    v = _mm512_fmadd_ps(v, s->a, s->b);
     v = _mm512_add_ps(_mm512_add_ps(v, s->bias), add);
     v = _mm512_min_ps(s->high, _mm512_max_ps(s->low, v));
     return _mm512_mask_mul_ps(v, _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NGT_UQ), s->slope, v);
