@@ -16,8 +16,9 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Bytes of patches; output pixels that are worth the widening of weights; and the most terms, whose sums and thresholds then fit in 32 bits. */
-enum { SPACE = 1536, FEWEST = 8, MOST_TERMS = 4096, FURTHEST = 1 << 29 };
+/* Bytes of patches; output pixels that are worth the widening of weights; the most terms, whose sums and thresholds then fit in 32 bits; channels of a
+   stream at once. */
+enum { SPACE = 1536, FEWEST = 8, MOST_TERMS = 4096, FURTHEST = 1 << 29, PIECE = 64 };
 
 typedef enum kind { SIGNS, DIGITS, BYTES } kind;
 
@@ -28,7 +29,6 @@ typedef struct layer {
     size_t terms, each; /* of a channel; bytes of widened weights for a byte of the map */
     size_t c, channels; /* the four channels under way, of which so many are there */
     unsigned low;       /* bits of a byte of output that are those of four channels before */
-    qd_stream stream;   /* from c on */
     qd_sums sums;       /* with thresholds, what is below 0 at the end gives 1 */
     union {
         uint8_t patches[SPACE];
@@ -120,14 +120,34 @@ static void set_start(layer *g, const int32_t *zero) {
     }
 }
 
-/* Four channels of an output pixel that is a stream, or accumulators. */
+/* Four accumulators of an output pixel. */
 static void finish_values(const layer *g, const int32_t *acc, size_t pixel) {
-    const qd_map *m = g->map;
-    const size_t at = pixel * m->out_channels + g->c;
-    int32_t values[4];
-    QD_SMALL_LOOP for (size_t i = 0; i < 4; i++) values[i] = g->kind == DIGITS ? acc[i] / 2 : acc[i];
-    if (m->steps) qd_stream_ref(&g->stream, values, NULL, m->add ? m->add + at : NULL, g->channels, (float *)(void *)m->out + at);
-    else memcpy((int32_t *)(void *)m->out + at, values, g->channels * sizeof *values);
+    int32_t *to = (int32_t *)(void *)g->map->out + pixel * g->map->out_channels + g->c;
+    const int by = g->kind == DIGITS; /* twice the sums, which are even */
+    if (g->channels == 4) {
+        _Pragma("GCC unroll 4") for (size_t i = 0; i < 4; i++) to[i] = acc[i] >> by;
+    } else {
+        QD_SMALL_LOOP for (size_t i = 0; i < g->channels; i++) to[i] = acc[i] >> by;
+    }
+}
+
+/* Output pixels [from, end): where accumulators lie, the stream that they become. */
+__attribute__((noinline)) static void stream(const qd_map *m, size_t from, size_t end) {
+    for (size_t c = 0; m->steps && c < m->out_channels; c += PIECE) {
+        const size_t n = m->out_channels - c < PIECE ? m->out_channels - c : PIECE;
+        qd_stream steps = *m->steps; /* from channel c on */
+        steps.scale += steps.scale ? steps.scale_step * c : 0;
+        steps.bias += steps.bias ? steps.bias_step * c : 0;
+        steps.slope += steps.slope ? steps.slope_step * c : 0;
+        steps.a += steps.a ? c : 0;
+        steps.b += steps.b ? c : 0;
+        for (size_t i = from; i < end; i++) {
+            const size_t at = i * m->out_channels + c;
+            int32_t acc[PIECE];
+            memcpy(acc, m->out + at * sizeof *acc, n * sizeof *acc);
+            qd_stream_ref(&steps, acc, NULL, m->add ? m->add + at : NULL, n, (float *)(void *)m->out + at);
+        }
+    }
 }
 
 /* Bits of four channels in a byte, beside those of the four before if `low` is 15. */
@@ -150,14 +170,6 @@ static int next_channels(layer *g, size_t c) {
     g->c = c;
     g->channels = m->out_channels - c < 4 ? m->out_channels - c : 4;
     g->low = c % 8 ? 15 : 0;
-    if (m->steps) {
-        g->stream = *m->steps;
-        g->stream.scale += g->stream.scale ? g->stream.scale_step * c : 0;
-        g->stream.bias += g->stream.bias ? g->stream.bias_step * c : 0;
-        g->stream.slope += g->stream.slope ? g->stream.slope_step * c : 0;
-        g->stream.a += g->stream.a ? c : 0;
-        g->stream.b += g->stream.b ? c : 0;
-    }
     widen(g);
     return 1;
 }
@@ -351,6 +363,7 @@ int qd_conv_bytes_arm32(const qd_map *m) {
     g.each = g.kind == SIGNS ? 4 : 8;
     if (by_patches) run_patches(&g);
     else run_in_place(&g);
+    stream(m, m->rows[0].begin * m->out_w, m->rows[m->n_rows - 1].end * m->out_w);
     if (m->thresholds) qd_clear_spare(m, m->out, m->out_pixel, (m->out_channels + 7) / 8);
     return QD_MAP_DONE;
 }
