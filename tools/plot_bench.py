@@ -16,7 +16,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-FAMILIES = {"avx2": "#4c72b0", "avx512": "#dd8452"}
+FAMILIES = {"avx2": "#4c72b0", "avx512": "#dd8452", "auto": "#dd8452"}
 PEERS = ("#55a868", "#c44e52", "#8172b3", "#937860")
 
 
