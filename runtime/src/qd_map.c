@@ -97,13 +97,13 @@ static int run_rows(const qd_conv *v, qd_map_kernel kernel, size_t y0, size_t y1
 static int run_levels(const qd_conv *v, qd_map_kernel kernel, size_t y0, size_t y1) {
     enum { AT_HAND = 24576 };
     const qd_job *job = v->job;
-    const size_t row = job->out.w * job->out.c * sizeof(int32_t), step = AT_HAND / row;
+    const size_t row = (size_t)job->out.w * job->out.c * sizeof(int32_t), step = AT_HAND / row;
     int32_t acc[AT_HAND / sizeof(int32_t)];
     if (step == 0) return QD_MAP_NOT;
     for (size_t y = y0, end; y < y1; y = end) {
+        uint8_t *const map = (uint8_t *)((uintptr_t)acc - y * row); /* NOLINT(performance-no-int-to-ptr): a kernel adds what leads to row y */
         end = y1 - y < step ? y1 : y + step;
-        /* A kernel adds what leads to row y. */
-        if (!run_rows(v, kernel, y, end, (uint8_t *)((uintptr_t)acc - y * row))) return QD_MAP_NOT;
+        if (!run_rows(v, kernel, y, end, map)) return QD_MAP_NOT;
         for (size_t i = 0; i < (end - y) * job->out.w; i++) {
             qd_levels_pixel(job, &v->levels, acc + i * job->out.c, v->out + (y * job->out.w + i) * v->out_pixel);
         }
@@ -118,7 +118,7 @@ static int run_levels(const qd_conv *v, qd_map_kernel kernel, size_t y0, size_t 
 #endif
 
 int qd_run_map(const qd_conv *v, size_t y0, size_t y1) {
-    const qd_map_kernel kernel = kernel_for(v->job);
+    qd_map_fn *const kernel = kernel_for(v->job);
     if (!kernel || !QD_CONSTANTS_IN_PLACE) return QD_MAP_NOT;
     if (!v->whole_rows || v->dilation_h > 1 || v->dilation_w > 1 || v->fill) return QD_MAP_NOT;
     return v->job->op->epilogue == QD_LEVELS ? run_levels(v, kernel, y0, y1) : run_rows(v, kernel, y0, y1, v->out);

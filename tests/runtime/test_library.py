@@ -13,8 +13,12 @@ SOURCES = sorted([*(RUNTIME / "src").glob("*.c"), *(RUNTIME / "src" / "kernels")
 LIMIT = 2048
 # The only one above the limit: four bytes for each of QD_MAX_BUFFERS, as qd.h says, while qd_open runs.
 LIFETIMES, LIFETIMES_LIMIT = "qd_verify_memory", 4 * 4096 + LIMIT
-# Where a kernel has no use without wide vectors: accumulators of some rows, patches of some output pixels, or the weights of some channels in another order.
-PATCHES = ("planes_avx2", "qd_map", *(f"conv_{kind}_{isa}" for kind in ("map", "trit_map", "planes", "pixels", "bytes") for isa in ("avx", "neon")))
+# Where a kernel has no use without wide vectors: accumulators of some rows, patches of some pixels, the weights of some channels in another order.
+PATCHES = (
+    "planes_avx2",
+    "qd_map",
+    *(f"conv_{kind}_{isa}" for kind in ("map", "trit_map", "planes", "pixels", "bytes") for isa in ("avx", "neon")),
+)
 PATCHES_LIMIT = 40 * 1024 + LIMIT
 
 
