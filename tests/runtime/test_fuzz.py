@@ -40,7 +40,7 @@ def test_seeds_are_made_by_their_script(tmp_path: Path) -> None:
     subprocess.run([program, made], check=True)
     for path in made.iterdir():
         assert (CORPUS / "qdm" / path.name).read_bytes() == path.read_bytes(), path.name
-    assert len(list(made.iterdir())) == 6
+    assert len(list(made.iterdir())) == 7
 
 
 def test_the_corpus_is_small() -> None:

@@ -13,7 +13,7 @@ SOURCES = sorted([*(RUNTIME / "src").glob("*.c"), *(RUNTIME / "src" / "kernels")
 LIMIT = 2048
 # The only one above the limit: four bytes for each of QD_MAX_BUFFERS, as qd.h says, while qd_open runs.
 LIFETIMES, LIFETIMES_LIMIT = "qd_verify_memory", 4 * 4096 + LIMIT
-# Where a kernel has no use without wide vectors: accumulators of some rows, patches of some pixels, the weights of some channels in another order.
+# Where a kernel has no use without wide vectors: accumulators of some rows, patches of some pixels, weights of some channels reordered.
 PATCHES = (
     "planes_avx2",
     "qd_map",
