@@ -129,14 +129,17 @@ QD_AVX2_INLINE void tile(const int WORDS, const int P, const layer *g, const uin
 
 QD_AVX2_INLINE void run(const int WORDS, const layer *g) {
     const qd_map *m = g->map;
-    const size_t next = m->stride_w * m->kernel_h * m->channels * (WORDS ? 1 : 2), end = m->rows[m->n_rows - 1].end;
+    const size_t column = m->kernel_h * m->channels * (WORDS ? 1 : 2), next = m->stride_w * column, end = m->rows[m->n_rows - 1].end;
     const size_t most = (g->columns - m->kernel_w) / m->stride_w + 1; /* output pixels of a copy */
     uint8_t copy[MOST_BYTES + SPARE];
     arrange(WORDS, g);
     for (size_t y = m->rows[0].begin; y < end; y++) {
         for (size_t x = 0, n; x < m->out_w; x += n) {
+            size_t wide;
             n = m->out_w - x < most ? m->out_w - x : most;
-            copy_columns(WORDS, g, y, x * m->stride_w, (n - 1) * m->stride_w + m->kernel_w, copy);
+            wide = (n - 1) * m->stride_w + m->kernel_w; /* columns of the map */
+            copy_columns(WORDS, g, y, x * m->stride_w, wide, copy);
+            memset(copy + wide * column, 0, SPARE); /* meets weights of 0 */
             if (n < 4) {
                 for (size_t i = 0; i < n; i++) tile(WORDS, 1, g, copy + i * next, next, y * m->out_w + x + i);
                 continue;
