@@ -20,7 +20,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FUZZ = ROOT / "runtime" / "fuzz"
 BUILD = ROOT / "build" / "fuzz"
-_STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wcast-align", "-Wvla", "-Werror", "-O1", "-g", "-ffp-contract=off"]
+_STRICT = [
+    "-std=c11",
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Wshadow",
+    "-Wcast-align",
+    "-Wvla",
+    "-Werror",
+    "-O1",
+    "-g1",
+    "-ffp-contract=off",
+]
 _ADDRESS, _MEMORY = ("address,undefined", "-fno-sanitize-recover=all"), ("memory", "-DQD_FUZZ_MEMORY")
 # Noting the operands of every comparison takes three quarters of the time; the mutator finds its numbers in the file.
 _EDGES_ONLY = "-fno-sanitize-coverage=trace-cmp"

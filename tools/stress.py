@@ -22,7 +22,7 @@ from pathlib import Path
 
 RUNTIME = Path(__file__).resolve().parents[1] / "runtime"
 SEED = RUNTIME / "fuzz" / "corpus" / "qdm" / "every_operator_1_1.qdm"
-_STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wcast-align", "-Wvla", "-Werror", "-ffp-contract=off", "-g"]
+_STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wcast-align", "-Wvla", "-Werror", "-ffp-contract=off", "-g1"]
 _ADDRESS = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 _THREAD = ("-O1", "-fsanitize=thread")
 _THREADS = "8"

@@ -23,7 +23,7 @@ _ZIG = f"{shlex.quote(sys.executable)} -m ziglang cc"
 # (name, triple, CPU, emulator) of what no target stands for: a big-endian machine.
 _BIG_ENDIAN = ("s390x", "s390x-linux-musl", "baseline", "qemu-s390x")
 PYTHON_STEPS = 3  # ruff, mypy, pytest
-_SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+_SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1")
 
 
 def c_suites() -> Iterator[tuple[str, list[str], dict[str, str], str]]:
@@ -35,10 +35,10 @@ def c_suites() -> Iterator[tuple[str, list[str], dict[str, str], str]]:
     sanitised = next((name for name in ("clang", "gcc") if name in found), "")
     why = "" if sanitised else "neither clang nor gcc found"
     yield "C, ASan + UBSan", [sanitised, *_SANITIZE], {"QD_FREESTANDING": "0"}, why
-    threads = [sanitised, "-fsanitize=thread", "-g"]
+    threads = [sanitised, "-fsanitize=thread", "-g1"]
     yield "C, TSan", threads, {"QD_FREESTANDING": "0", "QD_TESTS": "threads"}, why
     why_memory = "" if "clang" in found else "clang not found"
-    yield "C, MSan", ["clang", "-fsanitize=memory", "-g"], {"QD_FREESTANDING": "0"}, why_memory
+    yield "C, MSan", ["clang", "-fsanitize=memory", "-g1"], {"QD_FREESTANDING": "0"}, why_memory
     # What a big-endian machine does with constants, on this one.
     yield "C, converted constants", [sanitised, *_SANITIZE, "-DQD_CONSTANTS_IN_PLACE=0"], {"QD_FREESTANDING": "0"}, why
     for row, triple, cpu, name in (*foreign_targets(), _BIG_ENDIAN):
