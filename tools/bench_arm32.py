@@ -41,44 +41,15 @@ LAYERS = (
 # Multiply-accumulates per cycle that the instruction set allows, and the goal (issue "Speed"), by core. Bits: xor, count, add for 128
 # products, two pipes or one; full adders on words, 58 instructions for 256. int8: SMLAD, or VMLAL for four. u8: xor and VPADAL for 16.
 # Signs on 8 bits: USADA8 for four, digits two of them. Ternary: 7 operations where bits take 3, 4 for maps of bits; words: 124, 84.
-LIMITS: dict[str, dict[str, tuple[float, float | None]]] = {
-    "a72": {
-        BITS: (85.3, None),
-        MASKED: (64.0, None),
-        TRITS: (36.6, None),
-        WORDS: (8.0, None),
-        FIRST: (16.0, None),
-        SIGNS: (8.0, None),
-        DIGITS: (8.0, None),
-    },
-    "r52": {
-        BITS: (42.7, None),
-        MASKED: (32.0, None),
-        TRITS: (18.3, None),
-        WORDS: (4.0, None),
-        FIRST: (8.0, None),
-        SIGNS: (4.0, None),
-        DIGITS: (4.0, None),
-    },
-    "m4": {
-        BITS: (4.4, 3.3),
-        MASKED: (3.0, None),
-        TRITS: (2.1, None),
-        WORDS: (2.0, 0.8),
-        FIRST: (4.0, 0.8),
-        SIGNS: (4.0, 0.8),
-        DIGITS: (2.0, 0.8),
-    },
-    "m7": {
-        BITS: (8.8, 5.5),
-        MASKED: (6.0, None),
-        TRITS: (4.2, None),
-        WORDS: (2.0, 0.8),
-        FIRST: (4.0, 0.8),
-        SIGNS: (4.0, 0.8),
-        DIGITS: (2.0, 0.8),
-    },
+KINDS = (BITS, MASKED, TRITS, WORDS, FIRST, SIGNS, DIGITS)
+LIMITS = {
+    "a72": dict(zip(KINDS, (85.3, 64.0, 36.6, 8.0, 16.0, 8.0, 8.0), strict=True)),
+    "r52": dict(zip(KINDS, (42.7, 32.0, 18.3, 4.0, 8.0, 4.0, 4.0), strict=True)),
+    "m4": dict(zip(KINDS, (4.4, 3.0, 2.1, 2.0, 4.0, 4.0, 2.0), strict=True)),
+    "m7": dict(zip(KINDS, (8.8, 6.0, 4.2, 2.0, 4.0, 4.0, 2.0), strict=True)),
 }
+_BYTES = dict.fromkeys((WORDS, FIRST, SIGNS, DIGITS), 0.8)
+GOALS: dict[str, dict[str, float]] = {"m4": {BITS: 3.3, **_BYTES}, "m7": {BITS: 5.5, **_BYTES}}
 
 
 def build(name: str, folder: Path) -> Path:
@@ -118,7 +89,7 @@ def measure(name: str, only: str) -> list[dict[str, Any]]:
                 row: dict[str, Any] = {"target": name, "kind": kind, "shape": shape, "kernels": family, "macs": macs, "cores": {}}
                 row["instructions"] = round(sum(cost.instructions for cost in costs))
                 for core in TARGETS[name].cores:
-                    cycles, (limit, goal) = sum(cost.cycles[core] for cost in costs), LIMITS[core][kind]
+                    cycles, limit, goal = sum(cost.cycles[core] for cost in costs), LIMITS[core][kind], GOALS.get(core, {}).get(kind)
                     speed = macs / cycles
                     found = {"cycles": round(cycles), "mac_per_cycle": round(speed, 4), "fraction": round(speed / limit, 4)}
                     row["cores"][core] = {**found, "limit": limit, "goal": goal, "functions": profile(costs, core)}

@@ -20,19 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FUZZ = ROOT / "runtime" / "fuzz"
 BUILD = ROOT / "build" / "fuzz"
-_STRICT = [
-    "-std=c11",
-    "-Wall",
-    "-Wextra",
-    "-Wconversion",
-    "-Wshadow",
-    "-Wcast-align",
-    "-Wvla",
-    "-Werror",
-    "-O1",
-    "-g1",
-    "-ffp-contract=off",
-]
+_STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wcast-align", "-Wvla", "-Werror"]
+_BUILD = [*_STRICT, "-O1", "-g1", "-ffp-contract=off"]
 _ADDRESS, _MEMORY = ("address,undefined", "-fno-sanitize-recover=all"), ("memory", "-DQD_FUZZ_MEMORY")
 # Noting the operands of every comparison takes three quarters of the time; the mutator finds its numbers in the file.
 _EDGES_ONLY = "-fno-sanitize-coverage=trace-cmp"
@@ -72,10 +61,10 @@ def compile_target(target: str, *, fuzzer: bool, compiler: str, folder: Path, sa
     else:
         sanitize = [f"-fsanitize=fuzzer,{sanitizer[0]}", sanitizer[1]]
         if mutator:  # of no interest itself: fast, and without instruments
-            subprocess.run([compiler, *_STRICT, "-O2", *includes, "-c", str(FUZZ / mutator), "-o", str(folder / "mutate.o")], check=True)
+            subprocess.run([compiler, *_BUILD, "-O2", *includes, "-c", str(FUZZ / mutator), "-o", str(folder / "mutate.o")], check=True)
             sources.append(folder / "mutate.o")
     result = folder / (f"fuzz_{target}" if fuzzer else f"replay_{target}")
-    subprocess.run([compiler, *_STRICT, *sanitize, *flags, *includes, *map(str, sources), "-o", str(result)], check=True)
+    subprocess.run([compiler, *_BUILD, *sanitize, *flags, *includes, *map(str, sources), "-o", str(result)], check=True)
     return result
 
 

@@ -122,17 +122,6 @@ QD_AVX2_INLINE __m256 qd_apply8(const int further, const qd_steps8 *s, __m256i a
 
 QD_AVX2_INLINE uint8_t qd_signs8(__m256 v) { return (uint8_t)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_NGE_UQ)); }
 
-/* The same steps for channels from c on. */
-static inline qd_stream qd_stream_from(const qd_stream *steps, size_t c) {
-    qd_stream rest = *steps;
-    if (rest.scale && rest.scale_step) rest.scale += c;
-    if (rest.bias && rest.bias_step) rest.bias += c;
-    if (rest.slope && rest.slope_step) rest.slope += c;
-    if (rest.a) rest.a += c;
-    if (rest.b) rest.b += c;
-    return rest;
-}
-
 /* Channels [first, first + n) of an output pixel that is a stream, its signs too if they are wanted, or accumulators. */
 QD_AVX2_INLINE void qd_store_values(const qd_map *m, size_t first, size_t n, const int32_t *acc, size_t pixel) {
     const size_t at = pixel * m->out_channels + first;

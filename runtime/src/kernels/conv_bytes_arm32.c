@@ -8,13 +8,10 @@
 #if defined(__arm__) && defined(__ARM_FEATURE_SIMD32) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 
 #include <arm_acle.h>
-#include <string.h>
-
+#include "counts_arm32.h"
 #include "qd_kernel.h"
 #include "spare.h"
 #include "sums_arm32.h"
-
-#define INLINE static inline __attribute__((always_inline))
 
 /* Bytes of patches; output pixels that are worth the widening of weights; the most terms, whose sums and thresholds then fit in 32 bits; channels of a
    stream at once. */
@@ -39,12 +36,6 @@ typedef struct layer {
     } space;
 } layer;
 
-static inline uint32_t load4(const void *p) {
-    uint32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
 /* Four bits to four bytes. */
 static const uint32_t bytes_of[16] = {
     0x00000000, 0x000000FF, 0x0000FF00, 0x0000FFFF, 0x00FF0000, 0x00FF00FF, 0x00FFFF00, 0x00FFFFFF,
@@ -55,7 +46,7 @@ static const uint32_t bytes_of[16] = {
 static inline uint32_t spread(uint32_t a, uint32_t b, size_t i) { return bytes_of[(a >> 2 * i & 3) | (b >> 2 * i & 3) << 2]; }
 
 /* Four terms of four channels, two of each in `w` and two in `next`, as the additions read them: [half of the step, but of SIGNS][channel]. */
-INLINE void widen_step(const qd_small_form form, const kind kind, size_t half, const uint8_t *w, const uint8_t *next, uint32_t *to) {
+QD_ARM32_INLINE void widen_step(const qd_small_form form, const kind kind, size_t half, const uint8_t *w, const uint8_t *next, uint32_t *to) {
     if (form == QD_SMALL_INT4) {
         QD_SMALL_LOOP for (size_t i = 0; i < 4; i++) {
             const uint32_t both = w[4 * half + i] | (uint32_t)next[4 * half + i] << 16;
@@ -73,7 +64,7 @@ INLINE void widen_step(const qd_small_form form, const kind kind, size_t half, c
             to[4 + i] = ~spread(plus_a, plus_b, i);
         }
     } else {
-        const uint32_t first[2] = {load4(w + 8 * half), load4(w + 8 * half + 4)}, second[2] = {load4(next + 8 * half), load4(next + 8 * half + 4)};
+        const uint32_t first[2] = {qd_load4(w + 8 * half), qd_load4(w + 8 * half + 4)}, second[2] = {qd_load4(next + 8 * half), qd_load4(next + 8 * half + 4)};
         _Pragma("GCC unroll 4") for (size_t i = 0; i < 4; i++) {
             const uint32_t v = i % 2 ? first[i / 2] >> 16 | (second[i / 2] & 0xFFFF0000u) : (first[i / 2] & 0xFFFF) | second[i / 2] << 16;
             const uint32_t minus = v >> 7 & 0x01010101u, plus = v & ~minus & 0x01010101u;
@@ -84,7 +75,7 @@ INLINE void widen_step(const qd_small_form form, const kind kind, size_t half, c
     }
 }
 
-INLINE void widen_all(const qd_small_form form, const kind kind, const layer *g) {
+QD_ARM32_INLINE void widen_all(const qd_small_form form, const kind kind, const layer *g) {
     const size_t pairs = (g->terms + 1) / 2, pair = form ? qd_small_pair_bytes(form) : 16, half = g->c / 4 % 2;
     const uint8_t *w = g->map->weights + g->c / 8 * pairs * pair;
     uint32_t *to = (uint32_t *)(void *)g->map->scratch;
@@ -135,12 +126,7 @@ static void finish_values(const layer *g, const int32_t *acc, size_t pixel) {
 __attribute__((noinline)) static void stream(const qd_map *m, size_t from, size_t end) {
     for (size_t c = 0; m->steps && c < m->out_channels; c += PIECE) {
         const size_t n = m->out_channels - c < PIECE ? m->out_channels - c : PIECE;
-        qd_stream steps = *m->steps; /* from channel c on */
-        steps.scale += steps.scale ? steps.scale_step * c : 0;
-        steps.bias += steps.bias ? steps.bias_step * c : 0;
-        steps.slope += steps.slope ? steps.slope_step * c : 0;
-        steps.a += steps.a ? c : 0;
-        steps.b += steps.b ? c : 0;
+        const qd_stream steps = qd_stream_from(m->steps, c);
         for (size_t i = from; i < end; i++) {
             const size_t at = i * m->out_channels + c;
             int32_t acc[PIECE];
@@ -151,13 +137,13 @@ __attribute__((noinline)) static void stream(const qd_map *m, size_t from, size_
 }
 
 /* Bits of four channels in a byte, beside those of the four before if `low` is 15. */
-INLINE void finish_bits(const int32_t *acc, unsigned low, uint8_t *to) {
+QD_ARM32_INLINE void finish_bits(const int32_t *acc, unsigned low, uint8_t *to) {
     const uint32_t two = (uint32_t)acc[0] >> 31 | (uint32_t)acc[1] >> 31 << 1, more = (uint32_t)acc[2] >> 31 | (uint32_t)acc[3] >> 31 << 1;
     *to = (uint8_t)((*to & low) + (two | more << 2) * (low + 1));
 }
 
 /* Four channels of the first or the second output pixel. */
-INLINE void finish(const layer *g, size_t i, size_t pixel) {
+QD_ARM32_INLINE void finish(const layer *g, size_t i, size_t pixel) {
     const qd_map *m = g->map;
     if (m->thresholds) finish_bits(g->sums.acc[i], g->low, m->out + pixel * m->out_pixel + g->c / 8);
     else finish_values(g, g->sums.acc[i], pixel);
@@ -239,7 +225,7 @@ __attribute__((noinline)) static void run_in_place(layer *g) {
 }
 
 /* n bytes; of the last four some maybe once more. */
-INLINE void copy_few(const uint8_t *from, size_t n, uint8_t *to) {
+QD_ARM32_INLINE void copy_few(const uint8_t *from, size_t n, uint8_t *to) {
     const uint8_t *const last = from + n - 4;
     if (n < 4) {
         QD_SMALL_LOOP for (size_t i = 0; i < n; i++) to[i] = from[i];
@@ -364,17 +350,9 @@ int qd_conv_bytes_arm32(const qd_map *m) {
     if (by_patches) run_patches(&g);
     else run_in_place(&g);
     stream(m, m->rows[0].begin * m->out_w, m->rows[m->n_rows - 1].end * m->out_w);
-    if (m->thresholds) qd_clear_spare(m, m->out, m->out_pixel, (m->out_channels + 7) / 8);
+    qd_clear_spare_bits(m, (m->out_channels + 7) / 8);
     return QD_MAP_DONE;
 }
-
-#if QD_NEON_KERNELS
-/* With NEON int8 is faster pixel by pixel. */
-int qd_conv_bytes_by_pixel(const qd_map *m) {
-    (void)m;
-    return QD_MAP_NOT;
-}
-#endif
 
 #else
 typedef int qd_conv_bytes_arm32_is_for_arm;

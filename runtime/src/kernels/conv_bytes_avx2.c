@@ -222,8 +222,8 @@ QD_AVX2_TARGET int qd_conv_bytes_avx2(const qd_map *m) {
             }
         }
     }
-    if (m->thresholds) qd_clear_spare(m, m->out, m->out_pixel, blocks);
-    qd_clear_spare(m, m->signs, m->sign_pixel, blocks);
+    qd_clear_spare_bits(m, blocks);
+    qd_clear_spare_signs(m, blocks);
     return QD_MAP_SIGNED;
 }
 

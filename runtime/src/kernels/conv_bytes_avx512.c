@@ -289,7 +289,7 @@ QD_AVX512_TARGET int qd_conv_bytes_avx512(const qd_map *m) {
     }
     columns = (most - m->kernel_w) / m->stride_w + 1; /* of the output */
     if (columns >= m->out_w) columns = m->out_w;
-    else columns -= columns % 16 && columns > 16 ? columns % 16 : 0;
+    else if (columns > 16) columns -= columns % 16;
     s.copy = copy;
     s.line = ((columns - 1) * m->stride_w + m->kernel_w) * m->channels;
     s.rows = (MOST_BYTES / s.line - m->kernel_h) / m->stride_h + 1; /* of the output */
@@ -315,8 +315,8 @@ QD_AVX512_TARGET int qd_conv_bytes_avx512(const qd_map *m) {
             else run_in_place(&g, &s, total ? words : NULL, words);
         }
     }
-    if (m->thresholds) qd_clear_spare(m, m->out, m->out_pixel, used);
-    qd_clear_spare(m, m->signs, m->sign_pixel, used);
+    qd_clear_spare_bits(m, used);
+    qd_clear_spare_signs(m, used);
     return QD_MAP_SIGNED;
 }
 

@@ -237,7 +237,7 @@ static int run(const qd_map *m, int dotprod) {
             }
         }
     }
-    qd_clear_spare(m);
+    qd_clear_spare_bits(m, (m->out_channels + 15) / 16 * 2);
     return QD_MAP_DONE;
 }
 

@@ -254,8 +254,8 @@ QD_AVX512_TARGET int qd_conv_map_avx512(const qd_map *m) {
     if (rows * m->out_w < FEWEST || words > BUFFER / 64 || m->kernel_h > MOST_ROWS) return QD_MAP_NOT;
     if (by_32) run_32(m, 0, by_32);
     if (by_32 < o) run_16(m, by_32, o);
-    if (m->thresholds) qd_clear_spare(m, m->out, m->out_pixel, (o + 15) / 16 * 2);
-    qd_clear_spare(m, m->signs, m->sign_pixel, (o + 15) / 16 * 2);
+    qd_clear_spare_bits(m, (o + 15) / 16 * 2);
+    qd_clear_spare_signs(m, (o + 15) / 16 * 2);
     return QD_MAP_SIGNED;
 }
 

@@ -339,7 +339,7 @@ QD_NEON_TARGET int qd_conv_map_neon(const qd_map *m) {
         g.sixteens = m->out_channels - g.first > 16 && taps * m->pixel * 32 <= BUFFER ? 2 : 1;
         run_group(&g);
     }
-    qd_clear_spare(m);
+    qd_clear_spare_bits(m, (m->out_channels + 15) / 16 * 2);
     return QD_MAP_DONE;
 }
 

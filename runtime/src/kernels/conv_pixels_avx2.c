@@ -182,8 +182,8 @@ QD_AVX2_TARGET int qd_conv_pixels_avx2(const qd_map *m) {
     if (blocks > MOST_BLOCKS || blocks * g.steps > MOST_WORDS || g.columns < m->kernel_w + 3 * m->stride_w) return QD_MAP_NOT;
     if (by_words) run_words(&g);
     else run_pairs(&g);
-    if (m->thresholds) qd_clear_spare(m, m->out, m->out_pixel, blocks);
-    qd_clear_spare(m, m->signs, m->sign_pixel, blocks);
+    qd_clear_spare_bits(m, blocks);
+    qd_clear_spare_signs(m, blocks);
     return QD_MAP_SIGNED;
 }
 

@@ -195,7 +195,7 @@ int qd_conv_pixels_dotprod(const qd_map *m) {
     for (size_t c = 0; c < m->n_columns; c++) {
         for (size_t r = 0; r < m->n_rows; r++) run_bands(&g, m->rows[r], m->columns[c]);
     }
-    qd_clear_spare(m);
+    qd_clear_spare_bits(m, (m->out_channels + 15) / 16 * 2);
     return QD_MAP_DONE;
 }
 

@@ -151,7 +151,7 @@ QD_NEON_TARGET int qd_conv_pixels_neon(const qd_map *m) {
     for (size_t c = 0; c < m->n_columns; c++) {
         for (size_t r = 0; r < m->n_rows; r++) run_bands(&v, m->rows[r], m->columns[c]);
     }
-    qd_clear_spare(m);
+    qd_clear_spare_bits(m, (m->out_channels + 15) / 16 * 2);
     return QD_MAP_DONE;
 }
 

@@ -378,8 +378,8 @@ QD_AVX2_TARGET int qd_conv_planes_avx2(const qd_map *m) {
     g.narrow = taps * used <= (trits ? 15u : 30u) && m->kernel_w * used % 3 == 0;
     g.most = trits ? 128 * (int32_t)((taps * 2 * used + g.stretch - 1) / g.stretch) : (int32_t)(taps * m->channels);
     run(&g, rows);
-    if (m->thresholds) qd_clear_spare(m, m->out, m->out_pixel, (m->out_channels + 31) / 32 * 4);
-    qd_clear_spare(m, m->signs, m->sign_pixel, (m->out_channels + 7) / 8);
+    qd_clear_spare_bits(m, (m->out_channels + 31) / 32 * 4);
+    qd_clear_spare_signs(m, (m->out_channels + 7) / 8);
     return QD_MAP_SIGNED;
 }
 

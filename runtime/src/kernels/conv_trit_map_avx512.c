@@ -195,8 +195,8 @@ __attribute__((noinline)) QD_AVX512_TARGET static int run(const qd_map *m) {
             }
         }
     }
-    if (m->thresholds) qd_clear_spare(m, m->out, m->out_pixel, used);
-    qd_clear_spare(m, m->signs, m->sign_pixel, used);
+    qd_clear_spare_bits(m, used);
+    qd_clear_spare_signs(m, used);
     return QD_MAP_SIGNED;
 }
 

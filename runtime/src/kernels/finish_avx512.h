@@ -2,8 +2,6 @@
 #ifndef QD_FINISH_AVX512_H
 #define QD_FINISH_AVX512_H
 
-#include <string.h>
-
 #include "avx512.h"
 
 /* Output pixels at a time, at most; vectors of each. */

@@ -144,7 +144,7 @@ static inline int qd_lanes_run(const qd_map *m, qd_lanes_group *run_16, qd_lanes
             first += two ? 64 : 32;
         }
     }
-    qd_clear_spare(m, m->signs, m->sign_pixel, (m->out_channels + 7) / 8);
+    qd_clear_spare_signs(m, (m->out_channels + 7) / 8);
     return QD_MAP_SIGNED;
 }
 

@@ -5,7 +5,7 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#include "qd_kernel.h"
+#include "spare.h"
 
 #if defined(__ARM_NEON)
 #define QD_NEON_TARGET
@@ -68,17 +68,6 @@ QD_NEON_INLINE size_t qd_map_pixels(const qd_map *m) {
     size_t rows = 0;
     QD_SMALL_LOOP for (size_t r = 0; r < m->n_rows; r++) rows += m->rows[r].end - m->rows[r].begin;
     return rows * m->out_w;
-}
-
-/* Zeros in the bytes of output bits that no 16 channels reach. */
-QD_NEON_INLINE void qd_clear_spare(const qd_map *m) {
-    const size_t used = (m->out_channels + 15) / 16 * 2;
-    if (!m->thresholds || m->out_pixel <= used) return;
-    for (size_t r = 0; r < m->n_rows; r++) {
-        for (size_t i = m->rows[r].begin * m->out_w; i < m->rows[r].end * m->out_w; i++) {
-            memset(m->out + i * m->out_pixel + used, 0, m->out_pixel - used);
-        }
-    }
 }
 
 #endif

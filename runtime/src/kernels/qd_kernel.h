@@ -95,6 +95,17 @@ typedef struct qd_stream {
     size_t slope_step;      /* as scale_step */
 } qd_stream;
 
+/* The same steps for channels from c on. */
+static inline qd_stream qd_stream_from(const qd_stream *steps, size_t c) {
+    qd_stream rest = *steps;
+    if (rest.scale && rest.scale_step) rest.scale += c;
+    if (rest.bias && rest.bias_step) rest.bias += c;
+    if (rest.slope && rest.slope_step) rest.slope += c;
+    if (rest.a) rest.a += c;
+    if (rest.b) rest.b += c;
+    return rest;
+}
+
 /* One pixel. The values come from acc, or from in if acc is null. add: second input or null. out overlaps no input. */
 typedef void qd_stream_fn(const qd_stream *steps, const int32_t *acc, const float *in, const float *add, size_t channels,
                           float *out);

@@ -58,13 +58,7 @@ QD_NEON_TARGET static void part(const qd_stream *steps, size_t first, size_t n, 
     for (; i + 4 <= n; i += 4) some_channels(1, steps, first + i, acc ? acc + i : NULL, in ? in + i : NULL, add ? add + i : NULL, out + i);
 #endif
     if (i < n) {
-        qd_stream rest = *steps;
-        const size_t c = first + i;
-        if (rest.scale && rest.scale_step) rest.scale += c;
-        if (rest.bias && rest.bias_step) rest.bias += c;
-        if (rest.slope && rest.slope_step) rest.slope += c;
-        if (rest.a) rest.a += c;
-        if (rest.b) rest.b += c;
+        const qd_stream rest = qd_stream_from(steps, first + i);
         qd_stream_ref(&rest, acc ? acc + i : NULL, in ? in + i : NULL, add ? add + i : NULL, n - i, out + i);
     }
 }
