@@ -27,7 +27,6 @@ from qnn_deploy.train.optimizers import OptimizerSet
 from qnn_deploy.train.parallel import Emit
 from qnn_deploy.train.progressive import at
 from qnn_deploy.train.recipe import Recipe, plain
-from qnn_deploy.train.teacher import SoftTargets
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -41,6 +40,7 @@ class Run:
 
     Attributes:
         model: the latent network; forward: the same, compiled and wrapped for the other processes.
+        teacher: the network that is distilled, images to soft targets (`teacher.SoftTargets`).
         emit: takes events, "progress" here.
         rows: the metrics of the epochs before.
     """
@@ -52,7 +52,7 @@ class Run:
     optimizer: OptimizerSet
     scheduler: Scheduler
     clip: Clip
-    teacher: SoftTargets | None
+    teacher: Callable[[Tensor], Tensor] | None
     emit: Emit
     rows: list[Row]
 

@@ -20,8 +20,9 @@ _QUANTIZER = ".quantizer."
 def warm_start(model: nn.Module, path: Path) -> None:
     """Copy weights, BatchNorms and biases of the same name and shape from the network in ``path`` (see `read`) into ``model``.
 
-    Thresholds and scales that weight quantisers learn are set to their initial values for the new weights. Everything else of ``model``
-    that has no counterpart stays as it is: the scales of activations, say, which find their place within the first steps.
+    A folded layer has no latent weights any more: `unfold` makes some that mean the same integers. Thresholds and scales that weight
+    quantisers learn are set to their initial values for the new weights. Everything else of ``model`` that has no counterpart stays as it
+    is: the scales of activations, say, which find their place within the first steps.
 
     Raises:
         UserError: QD0101 where there is no such network, QD0102 for a damaged one, QD0202 where a layer of ``model`` finds no weights.
@@ -33,15 +34,32 @@ def warm_start(model: nn.Module, path: Path) -> None:
             continue
         if name in source and source[name].shape == tensor.shape:
             tensor.copy_(source[name])
+        elif f"{name}_int" in source and source[f"{name}_int"].shape == tensor.shape:
+            tensor.copy_(unfold(source[f"{name}_int"], source.get(f"{name}_scale"), tensor))
         elif name.endswith(".weight") and tensor.dim() >= 2:
-            why = f"has it as {list(source[name].shape)}" if name in source else "does not have it"
-            help = "begin with a network of the same architecture and sizes that is not folded: a float one, or a run's folder"
+            there = source.get(name, source.get(f"{name}_int"))
+            why = "does not have it" if there is None else f"has it as {list(there.shape)}"
+            help = "begin with a network of the same architecture and sizes"
             raise UserError(
                 "QD0202", f"'init': the network wants {name} {list(tensor.shape)}, and this one {why}", where=str(path), help=help
             )
     for module in model.modules():
         if isinstance(module, QuantLayer):
             module.reset_quantizer()
+
+
+def unfold(integers: Tensor, scale: Tensor | None, fresh: Tensor) -> Tensor:
+    """Latent weights for a folded layer's ``integers`` (int8 [out, ...]) and ``scale`` (None, [] or [out]); float32, same shape.
+
+    Integers of more than three levels are multiplied by their scale. Binary and ternary ones say nothing about how far a latent weight
+    was from changing: the magnitudes of ``fresh``, the layer's initial weights, are handed out anew, the small ones to the zeros.
+    """
+    if integers.abs().max() > 1:
+        return integers * (torch.tensor(1 / 127) if scale is None else scale.reshape(-1, *[1] * (integers.dim() - 1)))
+    magnitudes, levels = fresh.abs().flatten(), integers.abs().flatten()
+    latent = torch.empty_like(magnitudes)
+    latent[torch.argsort(levels * (1 + magnitudes.max()) + magnitudes)] = magnitudes.sort().values
+    return latent.reshape(fresh.shape) * torch.where(integers == 0, fresh.sign(), integers)
 
 
 def read(path: Path) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from qnn_deploy.data import Dataset
 from qnn_deploy.errors import as_damage
@@ -76,7 +76,10 @@ def prepare(fabric: Fabric, recipe: Recipe, emit: Emit) -> Run:
     if recipe.init:
         warm_start(model, Path(recipe.init))
     model = model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    teacher = SoftTargets(Teacher(**recipe.distill)).to(fabric.device).eval() if recipe.distill else None
+    teacher: Callable[[Tensor], Tensor] | None = None
+    if recipe.distill:
+        teacher = SoftTargets(Teacher(**recipe.distill)).to(fabric.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        teacher = torch.compile(teacher, dynamic=False) if recipe.compile else teacher
     optimizer = make_optimizer(recipe.optimizer, model, recipe.learning_rate)
     scheduler = Scheduler(model, [Schedule(**table) for table in recipe.schedules], recipe.epochs)
     return Run(fabric, recipe, model, model, optimizer, scheduler, make_clip(recipe.clip, model), teacher, emit, [])

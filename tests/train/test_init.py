@@ -19,7 +19,7 @@ from qnn_deploy.nn.architectures import ARCHITECTURES  # noqa: E402
 from qnn_deploy.nn.layers import QuantLayer, fold  # noqa: E402
 from qnn_deploy.train import state  # noqa: E402
 from qnn_deploy.train.check import check_recipe  # noqa: E402
-from qnn_deploy.train.init import warm_start  # noqa: E402
+from qnn_deploy.train.init import unfold, warm_start  # noqa: E402
 from tests.train._runs import recipe, run, run_until  # noqa: E402
 
 SMALL: dict[str, Any] = {"blocks": 1, "channels": [4, 4, 8]}
@@ -64,9 +64,42 @@ def test_what_has_no_counterpart_is_refused(float_resnet: Path, tmp_path: Path) 
         warm_start(ARCHITECTURES["digits-cnn"](channels=8), float_resnet)
     folded = fold(ARCHITECTURES["resnet"](**SMALL))
     checkpoint.save(tmp_path / "model.pt", folded, "resnet", SMALL, {})
-    with pytest.raises(UserError, match="not folded") as caught:
-        warm_start(ARCHITECTURES["resnet"](**SMALL), tmp_path)
+    with pytest.raises(
+        UserError, match=r"wants blocks\.1\.layers\.1\.weight \[8, 4, 3, 3\], and this one has it as \[4, 4, 3, 3\]"
+    ) as caught:
+        warm_start(ARCHITECTURES["resnet"](blocks=1, channels=[4, 8, 8]), tmp_path)
     assert caught.value.code == "QD0202"
+
+
+@pytest.mark.parametrize(("weights", "kept"), [("binary", 1.0), ("xnor", 0.9), ("fixed-threshold", 0.9), ("ttq", 0.9)])
+def test_a_folded_network_goes_on_where_it_was(tmp_path: Path, weights: str, kept: float) -> None:
+    """The same integers again, but for XNOR-Net's, which centres the new weights, and ternary ones, whose threshold they move."""
+    arguments = {**SMALL, "weights": weights}
+    torch.manual_seed(3)
+    folded = fold(ARCHITECTURES["resnet"](**arguments))
+    checkpoint.save(tmp_path / "model.pt", folded, "resnet", arguments, {})
+    torch.manual_seed(4)
+    model = ARCHITECTURES["resnet"](**arguments)
+    warm_start(model, tmp_path)
+    again = dict(model.named_modules())
+    layers = [(name, module) for name, module in folded.named_modules() if isinstance(module, QuantLayer)]
+    assert len(layers) > 7
+    for name, layer in layers:
+        other = again[name]
+        assert isinstance(other, QuantLayer) and layer.weight_int is not None and other.weight is not None
+        integers, _ = other.quantizer.eval()(other.weight)
+        same = (integers == layer.weight_int).float().mean()
+        assert same >= (kept if int(layer.weight_int.abs().max()) == 1 else 1.0), (name, same)
+
+
+def test_unfolded_weights_keep_the_magnitudes_of_fresh_ones() -> None:
+    torch.manual_seed(5)
+    integers = torch.randint(-1, 2, (8, 4, 3, 3), dtype=torch.int8)
+    fresh = torch.randn(8, 4, 3, 3)
+    latent = unfold(integers, None, fresh)
+    assert torch.equal(latent.abs().flatten().sort().values, fresh.abs().flatten().sort().values)
+    assert latent[integers == 0].abs().max() <= latent[integers != 0].abs().min()
+    assert torch.equal(latent.sign()[integers != 0], integers[integers != 0].float())
 
 
 def test_a_recipe_names_the_run(tmp_path: Path) -> None:
