@@ -14,6 +14,7 @@ from qnn_deploy.data import Dataset
 from qnn_deploy.errors import as_damage
 from qnn_deploy.nn.anneal import Schedule, Scheduler
 from qnn_deploy.train import metrics, state
+from qnn_deploy.train.allocator import keep_freed_memory
 from qnn_deploy.train.build import build_network, load_trained
 from qnn_deploy.train.clipping import make_clip
 from qnn_deploy.train.distill import Teacher
@@ -69,6 +70,8 @@ def prepare(fabric: Fabric, recipe: Recipe, emit: Emit) -> Run:
     """A run before its first epoch: network, optimiser, schedules, clip and teacher, whose optimiser `Fabric` does not know yet."""
     from lightning_fabric import seed_everything
 
+    if fabric.device.type == "cpu":
+        keep_freed_memory()
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     seed_everything(recipe.seed, verbose=False)
