@@ -106,6 +106,10 @@ def check_data(recipe: Recipe, model: nn.Module, train_set: Dataset, test_set: D
     if len(train_set.images) < recipe.batch_size:
         what = f"a batch of {recipe.batch_size} is more than the {len(train_set.images)} training images"
         raise UserError("QD0203", what, where=train_set.name, help="lower batch_size")
+    room = min(train_set.images.shape[2:]) + 2 * recipe.crop
+    for _, size in recipe.sizes:
+        if recipe.resize == "crop" and size > room:
+            raise UserError("QD0202", f"'sizes' asks for parts of {size} pixels, and the images have {room}", help='resize = "area"')
     one = torch.from_numpy(test_set.images[:1])
     with torch.no_grad():
         classes = model.eval()(one).shape[1]

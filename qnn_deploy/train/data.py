@@ -25,18 +25,21 @@ def batches(
         yield images[chosen], labels[chosen], generator
 
 
-def augment(images: Tensor, crop: int, flip: bool, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, crop: int, flip: bool, generator: torch.Generator, size: int = 0) -> Tensor:
     """Random shift by up to ``crop`` pixels (edges padded by reflection) and random horizontal flip; uint8 [N, C, H, W] in and out.
 
-    ``generator`` is one of the CPU, so that every device sees the same pictures.
+    With ``size``, a random part of the shifted picture, ``size`` x ``size``. ``generator`` is one of the CPU, so that every device sees
+    the same pictures.
     """
-    (n, _, height, width), device = images.shape, images.device
-    if crop:
+    (n, channels, *whole), device = images.shape, images.device
+    height, width = [size, size] if size else whole
+    if crop or [height, width] != whole:
         padded = F.pad(images.float(), (crop, crop, crop, crop), mode="reflect").to(torch.uint8)
-        top, left = (torch.randint(0, 2 * crop + 1, (n,), generator=generator).to(device) for _ in range(2))
+        spare = [side + 2 * crop - part for side, part in zip(whole, (height, width), strict=True)]
+        top, left = (torch.randint(0, most + 1, (n,), generator=generator).to(device) for most in spare)
         rows = (top[:, None] + torch.arange(height, device=device))[:, None, :, None]
         columns = (left[:, None] + torch.arange(width, device=device))[:, None, None, :]
-        sample, channel = torch.arange(n, device=device), torch.arange(images.shape[1], device=device)
+        sample, channel = torch.arange(n, device=device), torch.arange(channels, device=device)
         images = padded[sample[:, None, None, None], channel[None, :, None, None], rows, columns]
     if flip:
         chosen = (torch.rand(n, generator=generator) < 0.5).to(device)

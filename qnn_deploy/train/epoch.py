@@ -112,7 +112,8 @@ class Run:
             self.scheduler.set_progress(done)
             factor = lr_factor(recipe.lr_schedule, done, recipe.warmup, recipe.epochs)
             self.optimizer.set_factor(factor)
-            x = resize(augment(x.to(fabric.device), recipe.crop, recipe.flip, generator), size)
+            part = size if recipe.resize == "crop" else 0
+            x = resize(augment(x.to(fabric.device), recipe.crop, recipe.flip, generator, part), size)
             value, right = self.step(x.contiguous(memory_format=torch.channels_last), y.to(fabric.device), epoch, step)
             total, correct = total + value, correct + right
             clipped = self.clip(self.model)

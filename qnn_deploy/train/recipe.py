@@ -20,6 +20,7 @@ from qnn_deploy.train.optimizers import read_optimizer
 from qnn_deploy.train.spec import resolve, typed
 
 PRECISIONS = ("float32", "bfloat16")
+RESIZES = ("area", "crop")
 DEVICE_KINDS = ("auto", "cpu", "cuda")
 FREE_ON_RESUME = ("data", "tensorboard")
 """Keys that a resumed run may have otherwise: the data are compared by their contents."""
@@ -45,6 +46,7 @@ class Recipe:
         label_smoothing: of the cross-entropy, in [0, 1).
         crop, flip: augmentation (see `train.data.augment`).
         sizes: progressive resolution, [[share of epochs done, image size], ...]; empty for full size throughout.
+        resize: how images get smaller: "area" averages, "crop" takes a random part at full resolution.
         freeze: progressive freezing, [[share of epochs done, number of quantised layers], ...]: from there on the first layers, and the
             BatchNorms behind them, stay as they are and cost a forward pass only (FreezeOut, Brock et al. 2017).
         precision: "float32", or "bfloat16" for autocast in training (evaluation is always float32).
@@ -73,6 +75,7 @@ class Recipe:
     crop: int = 0
     flip: bool = False
     sizes: tuple[tuple[float, int], ...] = ()
+    resize: str = "area"
     freeze: tuple[tuple[float, int], ...] = ()
     seed: int = 0
     precision: str = "float32"
@@ -178,7 +181,7 @@ def make_recipe(table: Mapping[str, Any], where: str) -> Recipe:
     if missing:
         raise UserError("QD0202", f"missing key {missing[0]!r}", where=where)
     values = {name: typed(value, hints[name], name, where) for name, value in table.items()}
-    for name, known in (("precision", PRECISIONS), ("device", DEVICE_KINDS)):
+    for name, known in (("precision", PRECISIONS), ("resize", RESIZES), ("device", DEVICE_KINDS)):
         if values.get(name, known[0]) not in known:
             raise unknown(name, values[name], known, where)
     for name in ("sizes", "freeze"):

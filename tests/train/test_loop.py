@@ -13,14 +13,16 @@ pytest.importorskip("sklearn")
 pytest.importorskip("lightning_fabric")
 
 from qnn_deploy.data import load  # noqa: E402
+from qnn_deploy.errors import UserError  # noqa: E402
 from qnn_deploy.train import state  # noqa: E402
 from qnn_deploy.train.build import load_trained  # noqa: E402
+from qnn_deploy.train.check import check_data, check_recipe  # noqa: E402
 from qnn_deploy.train.data import augment, batches, resize  # noqa: E402
 from qnn_deploy.train.evaluation import count_correct  # noqa: E402
 from qnn_deploy.train.loop import train  # noqa: E402
 from qnn_deploy.train.metrics import COLUMNS  # noqa: E402
 from qnn_deploy.train.recipe import read_recipe  # noqa: E402
-from tests.train._runs import recipe, run, without_seconds  # noqa: E402
+from tests.train._runs import digits, recipe, run, without_seconds  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,3 +107,23 @@ def test_augmentation_only_moves_pixels() -> None:
         assert torch.equal(after, before) or torch.equal(after, before.flip(2))
     assert augment(images, 2, False, torch.Generator()).shape == images.shape
     assert resize(images, 4)[0, 0, 0, 0] == images[0, 0, :2, :2].float().mean().round()
+
+
+def test_a_part_of_a_picture_is_cut_out_of_it() -> None:
+    images = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(200, 1, 1, 1)
+    parts = augment(images, 0, False, torch.Generator().manual_seed(1), 5)
+    wanted = torch.arange(5)[:, None] * 8 + torch.arange(5)
+    assert all(torch.equal(part[0] - part[0, 0, 0], wanted) for part in parts)
+    assert sorted(set(parts[:, 0, 0, 0].tolist())) == [8 * top + left for top in range(4) for left in range(4)]
+    assert augment(images, 2, True, torch.Generator(), 5).shape == (200, 1, 5, 5)
+
+
+def test_parts_larger_than_the_pictures_are_refused() -> None:
+    wanted = recipe(sizes=[[0.0, 11]], resize="crop", crop=1)
+    with pytest.raises(UserError, match="parts of 11 pixels, and the images have 10") as caught:
+        check_data(wanted, check_recipe(wanted, "test"), *digits())
+    assert caught.value.code == "QD0202"
+    fits = recipe(sizes=[[0.0, 10]], resize="crop", crop=1)
+    check_data(fits, check_recipe(fits, "test"), *digits())
+    with pytest.raises(UserError, match="resize"):
+        recipe(resize="crops")
