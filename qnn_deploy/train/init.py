@@ -13,7 +13,7 @@ from qnn_deploy.nn.layers import QuantLayer
 from qnn_deploy.train import state
 
 _QUANTIZER = ".quantizer."
-"""What quantisers keep belongs to their method and their weight: it begins afresh."""
+"""What weight quantisers keep belongs to their method and their weight."""
 
 
 @torch.no_grad()
@@ -21,8 +21,9 @@ def warm_start(model: nn.Module, path: Path) -> None:
     """Copy weights, BatchNorms and biases of the same name and shape from the network in ``path`` (see `read`) into ``model``.
 
     A folded layer has no latent weights any more: `unfold` makes some that mean the same integers. Thresholds and scales that weight
-    quantisers learn are set to their initial values for the new weights. Everything else of ``model`` that has no counterpart stays as it
-    is: the scales of activations, say, which find their place within the first steps.
+    quantisers learn go on from those of the same method, where the network in ``path`` has them; else they are set to their initial
+    values for the new weights. Everything else of ``model`` that has no counterpart stays as it is: the scales of activations, say, which
+    find their place within the first steps.
 
     Raises:
         UserError: QD0101 where there is no such network, QD0102 for a damaged one, QD0202 where a layer of ``model`` finds no weights.
@@ -43,9 +44,14 @@ def warm_start(model: nn.Module, path: Path) -> None:
             raise UserError(
                 "QD0202", f"'init': the network wants {name} {list(tensor.shape)}, and this one {why}", where=str(path), help=help
             )
-    for module in model.modules():
+    for name, module in model.named_modules():
         if isinstance(module, QuantLayer):
             module.reset_quantizer()
+            kept = module.quantizer.state_dict()
+            prefix = f"{name}{_QUANTIZER}"
+            found = {key.removeprefix(prefix): tensor for key, tensor in source.items() if key.startswith(prefix)}
+            if {key: tensor.shape for key, tensor in found.items()} == {key: tensor.shape for key, tensor in kept.items()}:
+                module.quantizer.load_state_dict(found)
 
 
 def unfold(integers: Tensor, scale: Tensor | None, fresh: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from qnn_deploy.errors import UserError  # noqa: E402
 from qnn_deploy.nn import checkpoint  # noqa: E402
 from qnn_deploy.nn.architectures import ARCHITECTURES  # noqa: E402
 from qnn_deploy.nn.layers import QuantLayer, fold  # noqa: E402
-from qnn_deploy.train import state  # noqa: E402
+from qnn_deploy.train import init, state  # noqa: E402
 from qnn_deploy.train.check import check_recipe  # noqa: E402
 from qnn_deploy.train.init import unfold, warm_start  # noqa: E402
 from tests.train._runs import recipe, run, run_until  # noqa: E402
@@ -55,6 +55,27 @@ def test_a_quantised_network_begins_with_float_weights(float_resnet: Path, weigh
             before = [parameter.clone() for parameter in module.quantizer.parameters()]
             module.reset_quantizer()
             assert all(torch.equal(a, b) for a, b in zip(before, module.quantizer.parameters(), strict=True))
+
+
+def test_learned_thresholds_and_scales_go_on_within_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    for method, other, learned in (("tga", "ttq", "delta"), ("ttq", "tga", "positive")):
+        arguments = {**SMALL, "weights": method}
+        model = ARCHITECTURES["resnet"](**arguments)
+        layers = [name for name, module in model.named_modules() if isinstance(module, QuantLayer) and hasattr(module.quantizer, learned)]
+        for index, name in enumerate(layers):
+            model.get_parameter(f"{name}.quantizer.{learned}").data.fill_(0.01 + index)
+        monkeypatch.setattr(init, "read", lambda path, model=model: dict(model.state_dict()))
+        again = ARCHITECTURES["resnet"](**arguments)
+        warm_start(again, Path("run"))
+        assert len(layers) == 6
+        assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in model.state_dict().items() if ".quantizer." in name)
+        fresh = ARCHITECTURES["resnet"](**{**SMALL, "weights": other})
+        warm_start(fresh, Path("run"))
+        for module in fresh.modules():
+            if isinstance(module, QuantLayer):
+                before = [parameter.clone() for parameter in module.quantizer.parameters()]
+                module.reset_quantizer()
+                assert all(torch.equal(a, b) for a, b in zip(before, module.quantizer.parameters(), strict=True))
 
 
 def test_what_has_no_counterpart_is_refused(float_resnet: Path, tmp_path: Path) -> None:
