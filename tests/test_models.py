@@ -25,7 +25,7 @@ PROMISED = {
     "cifar10-resnet20-w1a1": 0.80,
     "cifar10-resnet20-ttq": 0.85,
     "cifar10-resnet20-xnor": 0.84,
-    "cifar10-resnet20-tga": 0.86,
+    "cifar10-resnet20-tga": 0.87,
     "cifar10-resnet20-blend": 0.84,
     "cifar10-resnet20-ana": 0.81,
 }

@@ -33,7 +33,7 @@ def row(name: str) -> dict[str, Any]:
         "images": found["images"],
         "correct": found["correct"],
         "expected": expected.get("correct"),
-        "epochs": recipe.epochs,
+        "epochs": sum(read_recipe(path).epochs for path in folder.glob("*.toml")),  # of every stage
         "baseline": BASELINES.get(recipe.data),
         "qdm_bytes": expected.get("qdm_bytes"),
     }
