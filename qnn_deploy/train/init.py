@@ -57,11 +57,13 @@ def warm_start(model: nn.Module, path: Path) -> None:
 def unfold(integers: Tensor, scale: Tensor | None, fresh: Tensor) -> Tensor:
     """Latent weights for a folded layer's ``integers`` (int8 [out, ...]) and ``scale`` (None, [] or [out]); float32, same shape.
 
-    Integers of more than three levels are multiplied by their scale. Binary and ternary ones say nothing about how far a latent weight
-    was from changing: the magnitudes of ``fresh``, the layer's initial weights, are handed out anew, the small ones to the zeros.
+    Integers of more than three levels are multiplied by their scale, or divided by the largest where there is none. Binary and ternary
+    ones say nothing about how far a latent weight was from changing: the magnitudes of ``fresh``, the layer's initial weights, are handed
+    out anew, the small ones to the zeros.
     """
-    if integers.abs().max() > 1:
-        return integers * (torch.tensor(1 / 127) if scale is None else scale.reshape(-1, *[1] * (integers.dim() - 1)))
+    integers = integers.to(torch.float32)
+    if (largest := integers.abs().max()) > 1:
+        return integers / largest if scale is None else integers * scale.reshape(-1, *[1] * (integers.dim() - 1))
     magnitudes, levels = fresh.abs().flatten(), integers.abs().flatten()
     latent = torch.empty_like(magnitudes)
     latent[torch.argsort(levels * (1 + magnitudes.max()) + magnitudes)] = magnitudes.sort().values
