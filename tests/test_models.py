@@ -23,7 +23,7 @@ PROMISED = {
     "cifar10-cnv-w1a1": 0.74,
     "cifar10-cnv-w2a2": 0.78,
     "cifar10-resnet20-w1a1": 0.80,
-    "cifar10-resnet20-ttq": 0.85,
+    "cifar10-resnet20-ttq": 0.86,
     "cifar10-resnet20-xnor": 0.84,
     "cifar10-resnet20-tga": 0.87,
     "cifar10-resnet20-blend": 0.84,
