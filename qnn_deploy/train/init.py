@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from qnn_deploy.errors import UserError
 from qnn_deploy.nn import checkpoint
+from qnn_deploy.nn.gradients import along
 from qnn_deploy.nn.layers import QuantLayer
 from qnn_deploy.train import state
 
@@ -63,7 +64,7 @@ def unfold(integers: Tensor, scale: Tensor | None, fresh: Tensor) -> Tensor:
     """
     integers = integers.to(torch.float32)
     if (largest := integers.abs().max()) > 1:
-        return integers / largest if scale is None else integers * scale.reshape(-1, *[1] * (integers.dim() - 1))
+        return integers / largest if scale is None else integers * along(scale, integers)
     magnitudes, levels = fresh.abs().flatten(), integers.abs().flatten()
     latent = torch.empty_like(magnitudes)
     latent[torch.argsort(levels * (1 + magnitudes.max()) + magnitudes)] = magnitudes.sort().values
