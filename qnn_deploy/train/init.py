@@ -15,6 +15,8 @@ from qnn_deploy.train import state
 
 _QUANTIZER = ".quantizer."
 """What weight quantisers keep belongs to their method and their weight."""
+_ZERO, _ONE = 0.04, 0.06
+"""Largest latent weight of a zero and smallest of a one, as shares of the largest: TTQ, TGA and the fixed threshold begin at 0.05."""
 
 
 @torch.no_grad()
@@ -60,7 +62,7 @@ def unfold(integers: Tensor, scale: Tensor | None, fresh: Tensor) -> Tensor:
 
     Integers of more than three levels are multiplied by their scale, or divided by the largest where there is none. Binary and ternary
     ones say nothing about how far a latent weight was from changing: the magnitudes of ``fresh``, the layer's initial weights, are handed
-    out anew, the small ones to the zeros.
+    out anew, the small ones to the zeros, on either side of the usual threshold.
     """
     integers = integers.to(torch.float32)
     if (largest := integers.abs().max()) > 1:
@@ -68,6 +70,10 @@ def unfold(integers: Tensor, scale: Tensor | None, fresh: Tensor) -> Tensor:
     magnitudes, levels = fresh.abs().flatten(), integers.abs().flatten()
     latent = torch.empty_like(magnitudes)
     latent[torch.argsort(levels * (1 + magnitudes.max()) + magnitudes)] = magnitudes.sort().values
+    if (zeros := levels == 0).any():
+        largest = latent.max()
+        small = latent * (_ZERO * largest / latent[zeros].max().clamp(min=torch.finfo(latent.dtype).tiny))
+        latent = torch.where(zeros, small, latent.clamp(min=_ONE * largest))
     return latent.reshape(fresh.shape) * torch.where(integers == 0, fresh.sign(), integers)
 
 

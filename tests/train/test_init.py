@@ -92,9 +92,9 @@ def test_what_has_no_counterpart_is_refused(float_resnet: Path, tmp_path: Path) 
     assert caught.value.code == "QD0202"
 
 
-@pytest.mark.parametrize(("weights", "kept"), [("binary", 1.0), ("xnor", 0.9), ("fixed-threshold", 0.9), ("ttq", 0.9)])
+@pytest.mark.parametrize(("weights", "kept"), [("binary", 1.0), ("xnor", 0.9), ("fixed-threshold", 1.0), ("ttq", 1.0), ("tga", 0.9)])
 def test_a_folded_network_goes_on_where_it_was(tmp_path: Path, weights: str, kept: float) -> None:
-    """The same integers again, but for XNOR-Net's, which centres the new weights, and ternary ones, whose threshold they move."""
+    """The same integers again, but for those of XNOR-Net and TGA, which centre the new weights."""
     arguments = {**SMALL, "weights": weights}
     torch.manual_seed(3)
     folded = fold(ARCHITECTURES["resnet"](**arguments))
@@ -118,8 +118,11 @@ def test_unfolded_weights_keep_the_magnitudes_of_fresh_ones() -> None:
     integers = torch.randint(-1, 2, (8, 4, 3, 3), dtype=torch.int8)
     fresh = torch.randn(8, 4, 3, 3)
     latent = unfold(integers, None, fresh)
-    assert torch.equal(latent.abs().flatten().sort().values, fresh.abs().flatten().sort().values)
-    assert latent[integers == 0].abs().max() <= latent[integers != 0].abs().min()
+    binary = unfold(torch.where(integers == 0, 1, integers), None, fresh)
+    assert torch.equal(binary.abs().flatten().sort().values, fresh.abs().flatten().sort().values)
+    kept = fresh.abs().flatten().sort().values[int((integers == 0).sum()) :]
+    assert torch.equal(latent[integers != 0].abs().sort().values, kept.clamp(min=0.06 * kept[-1]))
+    assert 0 < latent[integers == 0].abs().max() < 0.05 * kept[-1]
     assert torch.equal(latent.sign()[integers != 0], integers[integers != 0].float())
 
 
