@@ -79,13 +79,17 @@ def _fits_network(recipe: Recipe, model: nn.Module) -> None:
     make_optimizer(recipe.optimizer, model)
     named("schedules", lambda: Scheduler(model, [Schedule(**table) for table in recipe.schedules], recipe.epochs))
     if recipe.init:
+        _find("init", Path(recipe.init), (state.FILE, "model.pt"))
         named("init", lambda: warm_start(model, Path(recipe.init)))
     if recipe.distill is not None:
-        teacher = Path(recipe.distill["teacher"])
-        if not (teacher / state.FILE if teacher.is_dir() else teacher).is_file():
-            raise UserError(
-                "QD0101", f"no teacher {recipe.distill['teacher']!r}", where="distill.teacher", help="a model.pt, or a run's folder"
-            )
+        _find("distill.teacher", Path(recipe.distill["teacher"]), (state.FILE,))
+
+
+def _find(key: str, path: Path, inside: tuple[str, ...]) -> None:
+    """See that ``path`` is a file, or a folder with one of the files ``inside``."""
+    if not (any((path / name).is_file() for name in inside) if path.is_dir() else path.is_file()):
+        help = f"a model.pt, or a run's folder; a relative path starts in the working directory, {Path.cwd()}"
+        raise UserError("QD0101", f"no network {str(path)!r}", where=key, help=help)
 
 
 def check_data(recipe: Recipe, model: nn.Module, train_set: Dataset, test_set: Dataset) -> None:

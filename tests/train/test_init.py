@@ -139,8 +139,9 @@ def test_a_recipe_names_the_run(tmp_path: Path) -> None:
     b = run(begun, tmp_path / "whole")
     assert _same(a, b)
     with pytest.raises(UserError) as caught:
-        check_recipe(recipe(init=str(tmp_path / "none")), "recipe.toml")
+        check_recipe(recipe(init="models/none"), "recipe.toml")
     assert caught.value.code == "QD0101" and "init" in caught.value.where
+    assert caught.value.help is not None and str(Path.cwd()) in caught.value.help
 
 
 def _same(a: nn.Module, b: nn.Module) -> bool:
