@@ -79,14 +79,18 @@ def _fits_network(recipe: Recipe, model: nn.Module) -> None:
     make_optimizer(recipe.optimizer, model)
     named("schedules", lambda: Scheduler(model, [Schedule(**table) for table in recipe.schedules], recipe.epochs))
     if recipe.init:
-        _find("init", Path(recipe.init), (state.FILE, "model.pt"))
+        _require_network("init", Path(recipe.init), (state.FILE, "model.pt"))
         named("init", lambda: warm_start(model, Path(recipe.init)))
     if recipe.distill is not None:
-        _find("distill.teacher", Path(recipe.distill["teacher"]), (state.FILE,))
+        _require_network("distill.teacher", Path(recipe.distill["teacher"]), (state.FILE,))
 
 
-def _find(key: str, path: Path, inside: tuple[str, ...]) -> None:
-    """See that ``path`` is a file, or a folder with one of the files ``inside``."""
+def _require_network(key: str, path: Path, inside: tuple[str, ...]) -> None:
+    """See that ``path`` is a file, or a folder with one of the files ``inside``.
+
+    Raises:
+        UserError: QD0101 where it is not.
+    """
     if not (any((path / name).is_file() for name in inside) if path.is_dir() else path.is_file()):
         help = f"a model.pt, or a run's folder; a relative path starts in the working directory, {Path.cwd()}"
         raise UserError("QD0101", f"no network {str(path)!r}", where=key, help=help)

@@ -62,7 +62,8 @@ def unfold(integers: Tensor, scale: Tensor | None, fresh: Tensor) -> Tensor:
 
     Integers of more than three levels are multiplied by their scale, or divided by the largest where there is none. Binary and ternary
     ones say nothing about how far a latent weight was from changing: the magnitudes of ``fresh``, the layer's initial weights, are handed
-    out anew, the small ones to the zeros, on either side of the usual threshold.
+    out anew, the small ones to the zeros, on either side of 0.05 of the largest. Quantisers with a threshold from the mean (TWN,
+    absmean) or that centre the weights (XNOR-Net, TGA) find some other integers.
     """
     integers = integers.to(torch.float32)
     if (largest := integers.abs().max()) > 1:
@@ -71,9 +72,9 @@ def unfold(integers: Tensor, scale: Tensor | None, fresh: Tensor) -> Tensor:
     latent = torch.empty_like(magnitudes)
     latent[torch.argsort(levels * (1 + magnitudes.max()) + magnitudes)] = magnitudes.sort().values
     if (zeros := levels == 0).any():
-        largest = latent.max()
-        small = latent * (_ZERO * largest / latent[zeros].max().clamp(min=torch.finfo(latent.dtype).tiny))
-        latent = torch.where(zeros, small, latent.clamp(min=_ONE * largest))
+        most = latent.max()
+        small = latent * (_ZERO * most / latent[zeros].max().clamp(min=torch.finfo(latent.dtype).tiny))
+        latent = torch.where(zeros, small, latent.clamp(min=_ONE * most))
     return latent.reshape(fresh.shape) * torch.where(integers == 0, fresh.sign(), integers)
 
 
